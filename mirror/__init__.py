@@ -1,0 +1,16 @@
+"""Copy container images and other OCI artifacts from registry to registry, in bulk.
+
+The floors of the package, from the ground up; a module may import its own
+package and lower floors, never sideways and never up
+(`tests/test_architecture.py` holds this):
+
+    0  errors                     every failure, its exit code, its hint
+    1  options, image             what a run was asked for; what an image is
+    2  events, mapping, wire      what happened; what was asked; the protocol
+    3  plan, report, demo         what must move; what became of it; a registry to try
+    4  registry                   talking to a registry
+    5  engine                     carrying it out
+    6  cli                        the command line
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""`python -m mirror`: the command line."""
+
+from mirror.cli.app import main
+
+main()

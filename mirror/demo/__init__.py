@@ -1,0 +1,1 @@
+"""A registry to try it on."""

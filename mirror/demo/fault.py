@@ -1,0 +1,42 @@
+"""Misbehaviour on request: what an embedded registry does wrong, to whom and how often."""
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Fault:
+    """One way to misbehave, for requests of this method whose path matches.
+
+    With a ``status`` that is the answer, with ``headers`` and ``body``.
+    Without, the real answer is given, but damaged: ``truncate`` closes the
+    connection after that many bytes of its body, ``corrupt`` changes the byte
+    at that position, and ``hang_up`` closes it instead of answering.
+    """
+
+    method: str = ".*"
+    path: str = ".*"
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    truncate: int | None = None
+    corrupt: int | None = None
+    hang_up: bool = False
+    times: int = 1
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Whether it concerns this request; if so, it is used up by one."""
+        if not self.times:
+            return False
+        if not (re.fullmatch(self.method, method) and re.search(self.path, path)):
+            return False
+        self.times -= 1
+        return True
+
+    def damage(self, content: bytes) -> bytes:
+        """Return the body as it is sent: altered or cut short."""
+        if self.corrupt is not None and self.corrupt < len(content):
+            altered = bytearray(content)
+            altered[self.corrupt] ^= 0xFF
+            content = bytes(altered)
+        return content if self.truncate is None else content[: self.truncate]

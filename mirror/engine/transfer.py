@@ -1,0 +1,77 @@
+"""One blob from source to destination: mount it, or stream it and check it on the way."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+
+from mirror.errors import NetworkError
+from mirror.events import Landing, Traffic
+from mirror.image.digest import Verifier
+from mirror.image.manifest import Descriptor
+from mirror.plan.task import CopyBlob, Landed
+from mirror.registry.client import Client
+from mirror.wire.upload import State, Upload
+
+
+class Checked:
+    """The chunks of a blob on their way through, held to their digest and counted.
+
+    This is the hot path: one generator and one hash update per chunk
+    (`benchmarks/one_blob.py`).  A mismatch is raised in place of the last chunk, so
+    the upload that reads from here is torn down and can never be committed;
+    ``error`` then says why, whatever the upload makes of it.
+    """
+
+    def __init__(self, chunks: AsyncIterable[bytes], blob: Descriptor, traffic: Traffic) -> None:
+        self.error: Exception | None = None
+        self._chunks = chunks
+        self._verifier = Verifier(blob.digest, blob.size)
+        self._traffic = traffic
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        update, traffic = self._verifier.update, self._traffic
+        try:
+            async for chunk in self._chunks:
+                update(chunk)
+                traffic.moved += len(chunk)
+                yield chunk
+            self._verifier.finish()
+        except Exception as error:
+            self.error = error
+            raise
+
+
+async def copy_blob(
+    source: Client, destination: Client, task: CopyBlob, traffic: Traffic
+) -> Landed:
+    """Bring a blob to its destination; afterwards it is there, whole and verified.
+
+    However this is left, no upload session stays open that a registry would
+    let us close.
+    """
+    upload = Upload(task.destination, task.blob.digest, task.mount_from)
+    await destination.open(upload)
+    if upload.state is State.MOUNTED:
+        found = task.mount_from == task.destination
+        return Landed(Landing.PRESENT if found else Landing.MOUNTED)
+    try:
+        if task.blob.size:
+            await _stream(source, destination, upload, task.blob, traffic)
+        else:
+            Verifier(task.blob.digest, 0).finish()
+            await destination.write(upload, b"", 0)
+    finally:
+        await destination.cancel(upload)
+    return Landed(Landing.COPIED, upload.mount_refused)
+
+
+async def _stream(
+    source: Client, destination: Client, upload: Upload, blob: Descriptor, traffic: Traffic
+) -> None:
+    async with source.read(blob) as chunks:
+        body = Checked(chunks, blob, traffic)
+        try:
+            await destination.write(upload, body, blob.size)
+        except NetworkError:
+            # The upload broke off because the source did: that is the news.
+            if body.error is not None:
+                raise body.error from None
+            raise

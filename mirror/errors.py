@@ -1,0 +1,192 @@
+"""Every failure this program reports on purpose, in one tree.
+
+    MirrorError                1   something failed
+    ├── UsageError             2   the request itself makes no sense; nothing was sent
+    │   └── MappingError           a mapping file or argument cannot be read
+    ├── RegistryError              a registry refused or misbehaved   (registry)
+    │   ├── Denied                 it does not let us                 (auth)
+    │   ├── NotFound               it does not have it                (not_found)
+    │   ├── Throttled              it asks us to slow down            (rate_limited)
+    │   ├── TooLarge               the body is more than it takes     (too_large)
+    │   ├── Refused                a rule of its own forbids it       (policy)
+    │   └── Unsupported            it, or we, cannot do that          (unsupported)
+    ├── NetworkError               nothing came back                  (network)
+    └── IntegrityError             not the bytes that were promised   (integrity)
+        ├── DigestMismatch
+        └── SizeMismatch
+
+The number is the process's exit code, the word in brackets the error class of
+the run report.  Errors carry plain values and import nothing, so that every
+module may raise them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import ClassVar, Self
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    DIFFERENT = 3
+    UNFINISHED = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Side(StrEnum):
+    """Which end of a copy is meant."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an error happened: ``source quay.io/team/app:1: reading the manifest``."""
+
+    side: Side
+    reference: str
+    attempted: str
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.reference}: {self.attempted}"
+
+
+class MirrorError(Exception):
+    """Base class: catch this to catch everything raised deliberately.
+
+    ``message`` says what came back; ``place`` is filled in by the one who knows
+    which side and reference the work was for.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    category: ClassVar[str] = "registry"
+    hint: str = ""
+    """One sentence for the operator: what to try next."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place: Place | None = None
+        if hint is not None:
+            self.hint = hint
+
+    def at(self, place: Place) -> Self:
+        """Return this error, knowing where it happened; the innermost place stays."""
+        self.place = self.place or place
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+@contextmanager
+def placed(place: Place) -> Iterator[None]:
+    """Tell every MirrorError that leaves the block where it happened."""
+    try:
+        yield
+    except MirrorError as error:
+        error.at(place)
+        raise
+
+
+class UsageError(MirrorError):
+    """The request itself makes no sense; no registry was contacted."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MappingError(UsageError):
+    """Mappings that cannot be read: every problem of every file and argument."""
+
+    hint = "Each mapping is SOURCE=DESTINATION, or a line SOURCE DESTINATION [DESTINATION ...]."
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RegistryError(MirrorError):
+    """A registry refused or misbehaved."""
+
+    hint = "The registry's own log may say more about this request."
+
+
+class Denied(RegistryError):
+    """The registry does not let us do that."""
+
+    category = "auth"
+    hint = "Log in to this registry, and check that the account may do this in this repository."
+
+
+class NotFound(RegistryError):
+    """The registry answered, and does not have it."""
+
+    category = "not_found"
+    hint = "Check the name; private repositories also answer this to strangers."
+
+
+class Throttled(RegistryError):
+    """The registry asked us to slow down."""
+
+    category = "rate_limited"
+    hint = "Lower --max-per-registry, or log in: known users get larger limits."
+
+
+class TooLarge(RegistryError):
+    """A body is larger than what is accepted."""
+
+    category = "too_large"
+    hint = "Raise the body limit of the registry or of the proxy in front of it."
+
+
+class Refused(RegistryError):
+    """A rule forbids it, not a fault."""
+
+    category = "policy"
+    hint = "Immutable tags and scan rules do this; choose another tag or change the rule."
+
+
+class Unsupported(RegistryError):
+    """This kind of content or request is not possible here."""
+
+    category = "unsupported"
+    hint = ""
+
+
+class NetworkError(MirrorError):
+    """The connection failed before an answer was complete."""
+
+    category = "network"
+    hint = "Check the host name, the port, and the way there."
+
+
+class IntegrityError(MirrorError):
+    """The bytes that arrived are not the bytes that were promised."""
+
+    category = "integrity"
+    hint = "Run again; if it repeats, the source or a proxy in between alters content."
+
+
+class DigestMismatch(IntegrityError):
+    """The content hashed to something else."""
+
+    def __init__(self, *, expected: str, actual: str) -> None:
+        super().__init__(f"expected {expected}, received {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class SizeMismatch(IntegrityError):
+    """The content was longer or shorter than promised."""
+
+    def __init__(self, *, expected: int, actual: int) -> None:
+        super().__init__(f"expected {expected} bytes, received {actual}")
+        self.expected = expected
+        self.actual = actual

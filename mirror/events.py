@@ -1,0 +1,120 @@
+"""What happened: one frozen dataclass per moment of a run.
+
+Everything a user sees is folded from this stream.  Bytes that move are too
+many to be events: they are a counter, `Traffic`, that whoever draws progress
+looks at when it draws.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mirror.errors import MirrorError
+from mirror.image.digest import Digest
+from mirror.image.reference import Reference, Repository
+
+
+class Status(StrEnum):
+    """How one image ended; the words of the run report."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    PLANNED = "planned"
+
+
+class Landing(StrEnum):
+    """How a blob came to be at its destination."""
+
+    COPIED = "copied"
+    MOUNTED = "mounted"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesFound:
+    """This many more images are to be settled."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettled:
+    """One source-destination pair is over.
+
+    ``source`` and ``destination`` are references in full, or the patterns of a
+    mapping whose images could not be listed.
+    """
+
+    source: str
+    destination: str
+    origin: str
+    status: Status
+    digest: Digest | None = None
+    bytes_copied: int = 0
+    attempts: int = 1
+    error: MirrorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStarted:
+    """A blob is on its way to a repository."""
+
+    destination: Repository
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStopped:
+    """A blob that was on its way did not arrive."""
+
+    destination: Repository
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLanded:
+    """A blob is in a repository."""
+
+    destination: Repository
+    digest: Digest
+    size: int
+    landing: Landing
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestPushed:
+    """A manifest is in a repository, under this tag or digest."""
+
+    destination: Reference
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSent:
+    """One HTTP request went to a host."""
+
+    host: str
+    method: str
+
+
+Event = (
+    ImagesFound
+    | ImageSettled
+    | BlobStarted
+    | BlobStopped
+    | BlobLanded
+    | ManifestPushed
+    | RequestSent
+)
+Tell = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Bytes of bodies moved so far: counted where they pass, read where they are shown."""
+
+    moved: int = field(default=0)

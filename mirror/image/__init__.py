@@ -1,0 +1,1 @@
+"""What an image is: names, digests, platforms, manifests."""

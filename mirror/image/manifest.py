@@ -1,0 +1,185 @@
+"""Manifests and indexes: the nodes of the graph that an image is.
+
+Only the position in the document decides what a descriptor names: ``config``,
+``layers`` and ``blobs`` are blobs, ``manifests`` are manifests, whatever their
+media types say.  The bytes are kept and never encoded again.  OCI image
+specification, manifest.md and image-index.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import msgspec
+
+from mirror.errors import RegistryError, Unsupported
+from mirror.image.digest import Digest
+from mirror.image.platform import Platform
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+# Every type a registry may hold.  One that is not asked for is answered with
+# 404 by some registries and converted, with another digest, by others.
+ACCEPTED = (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_ARTIFACT,
+    SCHEMA1_SIGNED,
+    SCHEMA1,
+)
+
+# What registries agree to take at least: distribution, Harbor and ACR say 4 MiB.
+# Nexus takes ten, and reading a little more costs nothing.
+SIZE_LIMIT = 10 * 1024 * 1024
+
+# What registries answer when they know of no type at all.
+_VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
+
+_FOREIGN = ("nondistributable", "foreign")
+
+
+class InvalidManifest(RegistryError):
+    """A manifest that is not what the specification says a manifest is."""
+
+    hint = "Pull this image with another client; if that fails too, it is broken at its source."
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What some content is called, how long it is and what it claims to be."""
+
+    digest: Digest
+    size: int
+    media_type: str = "application/octet-stream"
+    platform: Platform | None = None
+    urls: tuple[str, ...] = ()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is a layer that its publisher keeps elsewhere, and registries do not."""
+        return bool(self.urls) and any(word in self.media_type for word in _FOREIGN)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or an index: its bytes, and the content it needs beside it."""
+
+    content: bytes
+    media_type: str
+    digest: Digest
+    blobs: tuple[Descriptor, ...] = ()
+    manifests: tuple[Descriptor, ...] = ()
+    config: Descriptor | None = None
+    artifact_type: str = ""
+    subject: Digest | None = None
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """How a parent would name it."""
+        return Descriptor(self.digest, len(self.content), self.media_type)
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists other manifests."""
+        return bool(self.manifests) or self.media_type in (OCI_INDEX, DOCKER_LIST)
+
+    @classmethod
+    def parse(cls, content: bytes, media_type: str, digest: Digest | None = None) -> Self:
+        """Read a manifest of any kind.
+
+        ``digest`` is its name when that is known already, which the caller has
+        verified.  Raises InvalidManifest, or Unsupported for the signed
+        manifests of schema 1, whose digest does not cover their bytes.
+        """
+        try:
+            document = _DECODER.decode(content)
+        except msgspec.MsgspecError as error:
+            raise InvalidManifest(f"the manifest is not valid: {error}") from error
+        if document.schemaVersion == 1:
+            raise Unsupported(
+                "the manifest has schema version 1, which registries no longer take",
+                hint="Pull the image and push it again with a current client, which converts it.",
+            )
+        try:
+            config = _descriptor(document.config) if document.config else None
+            layers = _descriptors((document.layers or []) + (document.blobs or []))
+            blobs = (config, *layers) if config else layers
+            return cls(
+                content,
+                document.mediaType or _stated(media_type) or _kind_of(document),
+                digest or Digest.of(content),
+                blobs,
+                _descriptors(document.manifests or []),
+                config,
+                document.artifactType or "",
+                Digest.parse(document.subject.digest) if document.subject else None,
+            )
+        except ValueError as error:
+            raise InvalidManifest(f"the manifest is not valid: {error}") from error
+
+
+class _Platform(msgspec.Struct):
+    os: str = ""
+    architecture: str = ""
+    variant: str | None = None
+
+
+class _Descriptor(msgspec.Struct):
+    digest: str
+    size: int
+    mediaType: str | None = None  # noqa: N815 - the name in the document
+    platform: _Platform | None = None
+    urls: list[str] | None = None
+
+
+class _Document(msgspec.Struct):
+    schemaVersion: int | None = None  # noqa: N815 - the name in the document
+    mediaType: str | None = None  # noqa: N815 - the name in the document
+    artifactType: str | None = None  # noqa: N815 - the name in the document
+    config: _Descriptor | None = None
+    layers: list[_Descriptor] | None = None
+    blobs: list[_Descriptor] | None = None
+    manifests: list[_Descriptor] | None = None
+    subject: _Descriptor | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Document)
+
+
+def _stated(media_type: str) -> str:
+    """What a Content-Type tells of a manifest: nothing, when it would fit any text."""
+    return "" if media_type in _VAGUE else media_type
+
+
+def _kind_of(document: _Document) -> str:
+    return OCI_INDEX if document.manifests is not None else OCI_MANIFEST
+
+
+def _descriptors(found: Sequence[_Descriptor]) -> tuple[Descriptor, ...]:
+    return tuple(_descriptor(one) for one in found)
+
+
+def _descriptor(found: _Descriptor) -> Descriptor:
+    if found.size < 0:
+        raise ValueError(f"{found.digest} has the size {found.size}")
+    return Descriptor(
+        Digest.parse(found.digest),
+        found.size,
+        found.mediaType or "application/octet-stream",
+        _platform(found.platform),
+        tuple(found.urls or ()),
+    )
+
+
+def _platform(found: _Platform | None) -> Platform | None:
+    if found is None or not (found.os or found.architecture):
+        return None
+    return Platform(found.os, found.architecture, found.variant or "")

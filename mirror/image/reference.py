@@ -1,0 +1,179 @@
+"""Names of images: the default registry, host rules, tags, digests.
+
+    reference = [ "docker://" ] [ host "/" ] path [ ":" tag ] [ "@" digest ]
+    host      = ( label *( "." label ) | "[" IPv6 "]" ) [ ":" port ]
+    path      = component *( "/" component )
+
+The first component is a host only if a slash follows it and it holds a dot or
+a colon, or is ``localhost``; otherwise the registry is Docker Hub.  Everything
+is canonical at construction: ``busybox`` is ``docker.io/library/busybox``, and
+no original spelling is kept.  Distribution specification, "Pulling manifests".
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from mirror.image.digest import Digest
+
+DOCKER_HUB = "docker.io"
+_HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+# The distribution specification bounds host and path together, because many
+# registries keep them in one column.
+_NAME_LIMIT = 255
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
+_PATH = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_BARE_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def is_tag(text: str) -> bool:
+    """Whether this may stand as a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Whether this may stand as the path of a repository."""
+    return _PATH.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Registry:
+    """A registry host, lower case, with its port when one was given."""
+
+    host: str
+
+    def __str__(self) -> str:
+        return self.host
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``host[:port]``; raise ValueError for anything else."""
+        if not _HOST.fullmatch(text) or not _valid_address(text):
+            raise ValueError(f"{text!r} is not a registry host")
+        host = text.lower()
+        return cls(DOCKER_HUB if host in _HUB_ALIASES else host)
+
+    @property
+    def authority(self) -> str:
+        """Where its API is served, which for Docker Hub is not its name."""
+        return "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine, where plain http is no danger."""
+        name = _without_port(self.host)
+        if name == "localhost" or name.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(name.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repository:
+    """A repository of a registry: ``quay.io/team/app``."""
+
+    registry: Registry
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.registry.host}/{self.path}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``[host/]path``; raise ValueError for anything else."""
+        return cls.named(*split_host(text))
+
+    @classmethod
+    def named(cls, registry: Registry, path: str) -> Self:
+        """Name a repository by its parts; raise ValueError if the path cannot be one."""
+        if not is_path(path):
+            raise ValueError(f"{path!r} is not a repository path")
+        if (length := len(registry.host) + 1 + len(path)) > _NAME_LIMIT:
+            raise ValueError(f"a name has at most {_NAME_LIMIT} characters, this has {length}")
+        return cls(registry, path)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference:
+    """An image in a repository, by tag, by digest, or by both.
+
+    With both, the digest says which content and the tag only names it.
+    """
+
+    repository: Repository
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.repository}{tag}{digest}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference; raise ValueError, saying which part is wrong."""
+        name, tag, digest = split_reference(text)
+        if tag is not None and not is_tag(tag):
+            raise ValueError(f"{tag!r} is not a tag")
+        if tag is None and digest is None and _BARE_DIGEST.fullmatch(name):
+            raise ValueError(f"{name!r} is a bare digest; write NAME@sha256:{name[:12]}...")
+        return cls(
+            Repository.parse(name), tag, Digest.parse(digest) if digest is not None else None
+        )
+
+    @property
+    def target(self) -> str:
+        """What stands behind ``/manifests/``: the digest if there is one."""
+        return str(self.digest) if self.digest is not None else self.tag or "latest"
+
+    def or_latest(self) -> Self:
+        """Name the tag ``latest`` when neither tag nor digest was given."""
+        return replace(self, tag="latest") if self.tag is None and self.digest is None else self
+
+
+def split_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Cut ``name[:tag][@digest]`` into its parts, none of them checked yet."""
+    name, at, digest = text.removeprefix("docker://").partition("@")
+    head, slash, tail = name.rpartition("/")
+    tail, colon, tag = tail.partition(":")
+    return head + slash + tail, tag if colon else None, digest if at else None
+
+
+def split_host(name: str) -> tuple[Registry, str]:
+    """Cut ``[host/]path`` into a registry and a path; the path is not checked."""
+    first, slash, rest = name.partition("/")
+    if slash and ("." in first or ":" in first or first.lower() == "localhost"):
+        registry, path = Registry.parse(first), rest
+    else:
+        registry, path = Registry(DOCKER_HUB), name
+    if registry.host == DOCKER_HUB and "/" not in path and path != "*":
+        path = f"library/{path}"
+    return registry, path
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _valid_address(host: str) -> bool:
+    name = _without_port(host)
+    port = host.removeprefix(name).removeprefix(":")
+    if port and not 0 < int(port) < 65536:
+        return False
+    if not name.startswith("["):
+        return True
+    try:
+        ipaddress.IPv6Address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

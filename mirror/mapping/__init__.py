@@ -1,0 +1,1 @@
+"""What was asked for: mappings, read and expanded."""

@@ -1,0 +1,282 @@
+"""The mapping language: what a line may say.
+
+    file    = *line                                   UTF-8, a BOM and CRLF are fine
+    line    = [ mapping *( blank mapping ) ] [ comment ]
+    mapping = source "=" target | source 1*( blank target )     the second form takes the whole line
+    comment = "#" to the end of the line, at the start of a line or after a blank
+    blank   = spaces and tabs
+
+    source  = [ host "/" ] path [ ":" tag ] [ "@" digest ]      "*" may end the path and be anywhere in the tag
+    target  = [ host "/" ] path [ ":" tag ]                     one "*" in the path if the source's path has one
+
+Pure: text in, rules out, and every problem at once.  What ``*`` stands for is
+for a registry to say, and `mirror.mapping.wildcard` puts it in.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mirror.errors import MappingError
+from mirror.image.digest import Digest
+from mirror.image.reference import (
+    Reference,
+    Registry,
+    Repository,
+    is_path,
+    is_tag,
+    split_host,
+    split_reference,
+)
+
+ARGUMENTS = "<arguments>"
+
+_BLANK = re.compile("[ \t]+")
+_COMMENT = re.compile("(?:^|[ \t])#.*", re.DOTALL)
+# Addresses of other tools that would otherwise be read as a host or a name.
+_ELSEWHERE = re.compile(
+    "(?:oci|oci-archive|dir|docker-archive|containers-storage):(?![0-9]+/)|[A-Za-z0-9]+://"
+)
+
+
+_Side = TypeVar("_Side")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a mapping was written: ``mappings.txt:3``."""
+
+    name: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to copy: a path and a tag, either of which may hold ``*``.
+
+    Neither tag nor digest means every tag.
+    """
+
+    registry: Registry
+    path: str
+    tag: str | None
+    digest: Digest | None
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.registry}/{self.path}{tag}{digest}"
+
+    @property
+    def repository(self) -> Repository:
+        """The repository; only where `many_repositories` is false."""
+        return Repository(self.registry, self.path)
+
+    @property
+    def many_repositories(self) -> bool:
+        """Whether the registry's catalog has to say which repositories are meant."""
+        return self.path.endswith("*")
+
+    @property
+    def many_tags(self) -> bool:
+        """Whether the repository's tag list has to say which tags are meant."""
+        return self.digest is None and (self.tag is None or "*" in self.tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to put it: a path that holds one ``*`` when the source's does."""
+
+    registry: Registry
+    path: str
+    tag: str | None
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        return f"{self.registry}/{self.path}{tag}"
+
+    def reference(self, source: Source) -> Reference:
+        """The destination of a source that holds no ``*``."""
+        tag = self.tag if self.tag is not None else source.tag
+        return Reference(
+            Repository(self.registry, self.path), tag, source.digest if tag is None else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One mapping: copy this source to this target."""
+
+    source: Source
+    target: Target
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to read mappings from, with the name that problems are told under."""
+
+    name: str
+    content: bytes
+
+
+def parse(arguments: Iterable[str] = (), documents: Iterable[Document] = ()) -> tuple[Rule, ...]:
+    """Read all mappings: those of the command line first, then each document's.
+
+    The same mapping twice is one rule.  Raises MappingError with every problem
+    of every argument and document, in their order.
+    """
+    reader = _Reader()
+    reader.arguments(list(arguments))
+    for document in documents:
+        reader.document(document)
+    if reader.problems:
+        raise MappingError(tuple(reader.problems))
+    return tuple(reader.rules.values())
+
+
+class _Reader:
+    """Collects rules and problems; knows which destinations are taken."""
+
+    def __init__(self) -> None:
+        self.rules: dict[tuple[Source, Target], Rule] = {}
+        self.problems: list[str] = []
+        self._taken: dict[Reference, Rule] = {}
+
+    def arguments(self, words: list[str]) -> None:
+        """Read the words of a command line."""
+        if any("=" in word for word in words):
+            for number, word in enumerate(words, start=1):
+                self._word(word, Origin(ARGUMENTS, number))
+        elif words:
+            self._line(words, Origin(ARGUMENTS, 1))
+
+    def document(self, document: Document) -> None:
+        """Read a mapping file, line by line."""
+        for number, raw in enumerate(document.content.split(b"\n"), start=1):
+            origin = Origin(document.name, number)
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                self._problem(origin, f"not UTF-8 at byte {error.start + 1} of the line")
+                continue
+            text = _COMMENT.sub("", line.removesuffix("\r")).strip(" \t")
+            if text:
+                self._line(_BLANK.split(text), origin)
+
+    def _line(self, words: list[str], origin: Origin) -> None:
+        if any("=" in word for word in words):
+            for word in words:
+                self._word(word, origin)
+            return
+        source, *targets = words
+        if not targets:
+            self._problem(origin, f"{source!r} has no destination; write SOURCE=DESTINATION")
+        for target in targets:
+            self._add(source, target, origin)
+
+    def _word(self, word: str, origin: Origin) -> None:
+        source, equals, target = word.partition("=")
+        if not equals:
+            self._problem(origin, f"stray word {word!r} beside a mapping with '='")
+        elif not source or not target:
+            self._problem(origin, f"{word!r} lacks a side; write SOURCE=DESTINATION without blanks")
+        else:
+            self._add(source, target, origin)
+
+    def _add(self, source: str, target: str, origin: Origin) -> None:
+        try:
+            rule = Rule(
+                _read("source", source, _source), _read("destination", target, _target), origin
+            )
+            _check(rule)
+            self._claim(rule)
+        except ValueError as problem:
+            self._problem(origin, str(problem))
+        else:
+            self.rules.setdefault((rule.source, rule.target), rule)
+
+    def _claim(self, rule: Rule) -> None:
+        """Raise ValueError if another source was promised this rule's destination."""
+        if rule.source.many_repositories or rule.source.many_tags:
+            return
+        destination = rule.target.reference(rule.source)
+        if destination.tag is None:
+            return
+        other = self._taken.setdefault(destination, rule)
+        if other.source != rule.source:
+            raise ValueError(
+                f"{destination} is the destination of two sources, "
+                f"{other.source} ({other.origin}) and {rule.source}"
+            )
+
+    def _problem(self, origin: Origin, text: str) -> None:
+        self.problems.append(f"{origin}: {text}")
+
+
+def _read(role: str, text: str, read: Callable[[str], _Side]) -> _Side:
+    try:
+        return read(text)
+    except ValueError as problem:
+        raise ValueError(f"{role} {text!r}: {problem}") from problem
+
+
+def _source(text: str) -> Source:
+    name, tag, digest = _parts(text)
+    registry, path = split_host(name)
+    _check_name(registry, path, path[:-1] + "x" if path.endswith("*") else path)
+    if tag is not None and not is_tag(tag.replace("*", "x")):
+        raise ValueError(f"{tag!r} is not a tag")
+    source = Source(registry, path, tag, Digest.parse(digest) if digest is not None else None)
+    if source.digest is not None and (source.many_repositories or "*" in (tag or "")):
+        raise ValueError("a digest names one image, '*' names many")
+    return source
+
+
+def _target(text: str) -> Target:
+    name, tag, digest = _parts(text)
+    if digest is not None:
+        raise ValueError("a destination cannot have a digest")
+    if tag is not None and not is_tag(tag):
+        star = "; leave it out, each tag keeps its name" if "*" in tag else ""
+        raise ValueError(f"{tag!r} is not a tag{star}")
+    registry, path = split_host(name)
+    _check_name(registry, path, path.replace("*", "x", 1))
+    return Target(registry, path, tag)
+
+
+def _parts(text: str) -> tuple[str, str | None, str | None]:
+    text = text.removeprefix("docker://")
+    if elsewhere := _ELSEWHERE.match(text):
+        raise ValueError(f"{elsewhere[0]!r} is no registry; write HOST/PATH")
+    return split_reference(text)
+
+
+def _check_name(registry: Registry, path: str, sample: str) -> None:
+    """Raise ValueError unless the path could name a repository; ``sample`` has no '*'."""
+    if not is_path(sample):
+        raise ValueError(f"{path!r} is not a repository path")
+    Repository.named(registry, sample)  # which also knows how long a name may be
+
+
+def _check(rule: Rule) -> None:
+    """Raise ValueError if source and target do not fit each other."""
+    source, target = rule.source, rule.target
+    if source.many_repositories and "*" not in target.path:
+        raise ValueError(
+            f"{source} names many repositories; the destination {target} needs a '*' too"
+        )
+    if "*" in target.path and not source.many_repositories:
+        raise ValueError(
+            f"the destination {target} has a '*', the path of its source {source} has none"
+        )
+    if source.many_tags and target.tag is not None:
+        raise ValueError(f"{source} names many tags; the destination {target} cannot have one")
+    if (source.registry, source.path) == (target.registry, target.path) and (
+        target.tag is None or (target.tag == source.tag and source.digest is None)
+    ):
+        raise ValueError(f"source and destination are the same: {source}")

@@ -1,0 +1,22 @@
+"""What one run was asked for besides its mappings: options and limits."""
+
+from dataclasses import dataclass
+
+DEFAULT_MAX_PER_REGISTRY = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to copy; every field has the meaning of the option of that name."""
+
+    dry_run: bool = False
+    force: bool = False
+    skip_mount: bool = False
+    skip_missing: bool = False
+    fail_fast: bool = False
+    insecure_source: bool = False
+    insecure_destination: bool = False
+    max_per_registry: int = DEFAULT_MAX_PER_REGISTRY
+    """Requests in flight to one registry host, at most."""
+    max_registry: int | None = None
+    """Registry hosts worked on at once, at most; None is no limit."""

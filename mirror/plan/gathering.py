@@ -1,0 +1,245 @@
+"""Bringing an image to a repository: its blobs, then its children, then itself.
+
+Every manifest waits for what it names, and is put when nothing is missing; the
+one with the tag is put last.  Manifests and blobs that several images want are
+brought once.  A failure travels up to everything that waits for what failed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from mirror.errors import MirrorError, Place, Side, Unsupported
+from mirror.events import Landing
+from mirror.image.digest import Digest
+from mirror.image.manifest import Descriptor, Manifest
+from mirror.image.reference import Reference, Repository
+from mirror.plan.inquiry import Inquiry
+from mirror.plan.knowledge import Knowledge
+from mirror.plan.task import (
+    Answer,
+    CopyBlob,
+    FindBlob,
+    FindRepository,
+    Landed,
+    PutManifest,
+    ReadManifest,
+)
+
+# Indexes within indexes; real ones have two levels.
+_DEPTH_LIMIT = 8
+# Manifests kept for the next tag that has them, in bytes.
+_KEPT_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A manifest wanted in a destination repository, and what waits for it there.
+
+    The root of an image has no parents; ``ended`` is called once, with how many
+    bytes of blobs moved on its behalf and the error, if it could not be brought.
+    """
+
+    source: Repository
+    destination: Reference
+    digest: Digest
+    ended: Callable[[MirrorError | None], None] | None = None
+    depth: int = 0
+    bytes_copied: int = 0
+    manifest: Manifest | None = None
+    missing: int = 0
+    failed: bool = False
+    parents: list["Node"] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Repository:
+        """The repository it is wanted in."""
+        return self.destination.repository
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody needs it any more."""
+        return self.failed or (
+            self.ended is None and all(parent.abandoned for parent in self.parents)
+        )
+
+    @property
+    def root(self) -> "Node":
+        """The image on whose behalf it was first wanted."""
+        return self if self.ended is not None else self.parents[0].root
+
+
+class Gathering:
+    """All manifests and blobs that are on their way."""
+
+    def __init__(self, inquiry: Inquiry, knowledge: Knowledge, *, force: bool) -> None:
+        self._inquiry = inquiry
+        self._knowledge = knowledge
+        self._force = force
+        self._children: dict[tuple[Repository, Digest], Node] = {}
+        self._blobs: dict[tuple[Repository, Digest], list[Node]] = {}
+        self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
+        self._kept_bytes = 0
+
+    def bring(self, node: Node) -> None:
+        """Bring a manifest and everything below it to where it is wanted."""
+        if (kept := self._kept.get(node.digest)) is not None:
+            self._manifest_read(node, kept)
+            return
+        task = ReadManifest(node.source, node.digest)
+        self._inquiry.ask(task, partial(self._manifest_read, node))
+
+    def wants(self, task: CopyBlob) -> bool:
+        """Whether a blob is still needed where it would be copied to."""
+        waiting = self._blobs[task.destination, task.blob.digest]
+        return not all(node.abandoned for node in waiting)
+
+    def _manifest_read(self, node: Node, answer: Answer | MirrorError) -> None:
+        if not isinstance(answer, Manifest):
+            self._fail(node, answer)
+            return
+        self._keep(answer)
+        node.manifest = answer
+        if node.source == node.repository:
+            self._push(node)  # another tag for what is there already
+        elif self._knowledge.needs_look(node.repository):
+            task = FindRepository(node.repository)
+            self._inquiry.ask(task, partial(self._repository_found, node))
+        else:
+            self._gather(node, answer)
+
+    def _repository_found(self, node: Node, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, MirrorError):
+            self._fail(node, answer)
+            return
+        assert node.manifest is not None, "a manifest is read before its repository is looked for"
+        self._knowledge.exists.setdefault(node.repository, bool(answer))
+        self._gather(node, node.manifest)
+
+    def _gather(self, node: Node, manifest: Manifest) -> None:
+        """Want everything that must be there before this manifest."""
+        if node.depth >= _DEPTH_LIMIT and manifest.manifests:
+            self._fail(node, _too_deep(node))
+            return
+        # The node counts as missing itself, so that it is not pushed half-way.
+        node.missing = 1
+        for blob in {blob.digest: blob for blob in manifest.blobs if not blob.foreign}.values():
+            self._want_blob(node, blob)
+        for digest in dict.fromkeys(child.digest for child in manifest.manifests):
+            self._want_child(node, digest)
+        self._arrived(node)
+
+    def _want_child(self, node: Node, digest: Digest) -> None:
+        key = (node.repository, digest)
+        if key in self._knowledge.manifests:
+            return
+        node.missing += 1
+        if (child := self._children.get(key)) is not None:
+            child.parents.append(node)
+            return
+        destination = Reference(node.repository, digest=digest)
+        child = Node(node.source, destination, digest, depth=node.depth + 1, parents=[node])
+        self._children[key] = child
+        self.bring(child)
+
+    def _arrived(self, node: Node) -> None:
+        """Count one thing less that this manifest waits for."""
+        node.missing -= 1
+        if not node.missing and not node.failed:
+            self._push(node)
+
+    def _push(self, node: Node) -> None:
+        assert node.manifest is not None, "a manifest is read before it is pushed"
+        task = PutManifest(node.destination, node.manifest)
+        self._inquiry.ask(task, partial(self._manifest_put, node))
+
+    def _manifest_put(self, node: Node, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, MirrorError):
+            self._fail(node, answer)
+            return
+        self._knowledge.manifests.add((node.repository, node.digest))
+        if node.ended is not None:
+            node.ended(None)
+            return
+        del self._children[node.repository, node.digest]
+        for parent in node.parents:
+            self._arrived(parent)
+
+    def _fail(self, node: Node, answer: Answer | MirrorError) -> None:
+        assert isinstance(answer, MirrorError), f"{answer!r} is no answer to what was asked"
+        if node.failed:
+            return
+        node.failed = True
+        if node.ended is not None:
+            node.ended(answer)
+            return
+        del self._children[node.repository, node.digest]
+        for parent in node.parents:
+            self._fail(parent, answer)
+
+    def _keep(self, manifest: Manifest) -> None:
+        """Remember a manifest for the next tag that has it, and forget the oldest."""
+        if self._kept.pop(manifest.digest, None) is None:
+            self._kept_bytes += len(manifest.content)
+        self._kept[manifest.digest] = manifest
+        while self._kept_bytes > _KEPT_LIMIT:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_bytes -= len(oldest.content)
+
+    def _want_blob(self, node: Node, blob: Descriptor) -> None:
+        if self._knowledge.has_blob(node.repository, blob.digest):
+            return
+        node.missing += 1
+        key = (node.repository, blob.digest)
+        if (waiting := self._blobs.get(key)) is not None:
+            waiting.append(node)
+            return
+        self._blobs[key] = [node]
+        exists = self._knowledge.exists.get(node.repository)
+        if exists and not self._force:
+            task = FindBlob(node.repository, blob)
+            self._inquiry.ask(task, partial(self._blob_found, node, blob))
+        else:
+            self._copy(node, blob, absent=self._force or exists is False)
+
+    def _blob_found(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, MirrorError):
+            self._blob_failed(node.repository, blob, answer)
+        elif answer:
+            self._blob_arrived(node.repository, blob)
+        else:
+            self._copy(node, blob, absent=True)
+
+    def _copy(self, node: Node, blob: Descriptor, *, absent: bool) -> None:
+        registry = node.repository.registry
+        # Within one registry everyone mounts from the source, and need not wait for the first.
+        shared = self._knowledge.mounts(registry) and node.source.registry != registry
+        task = CopyBlob(node.source, node.repository, blob, absent, shared)
+        self._inquiry.ask(task, partial(self._blob_copied, node, blob))
+
+    def _blob_copied(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
+        if not isinstance(answer, Landed):
+            self._blob_failed(node.repository, blob, answer)
+            return
+        if answer.mount_refused:
+            self._knowledge.mount_refused(node.repository.registry)
+        if answer.landing is Landing.COPIED:
+            node.root.bytes_copied += blob.size
+        self._blob_arrived(node.repository, blob)
+
+    def _blob_arrived(self, repository: Repository, blob: Descriptor) -> None:
+        self._knowledge.add_blob(repository, blob.digest)
+        for node in self._blobs.pop((repository, blob.digest)):
+            self._arrived(node)
+
+    def _blob_failed(
+        self, repository: Repository, blob: Descriptor, answer: Answer | MirrorError
+    ) -> None:
+        for node in self._blobs.pop((repository, blob.digest)):
+            self._fail(node, answer)
+
+
+def _too_deep(node: Node) -> MirrorError:
+    error = Unsupported(f"more than {_DEPTH_LIMIT} indexes within each other")
+    return error.at(Place(Side.SOURCE, f"{node.source}@{node.digest}", "walking the index"))

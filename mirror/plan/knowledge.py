@@ -1,0 +1,71 @@
+"""What a run has learnt of its destinations: what is there, and whether they mount.
+
+Only what was seen counts: a blob or manifest is known to be there after the
+registry said so or took it from us, never because it was not found elsewhere.
+"""
+
+from collections import Counter
+
+from mirror.image.digest import Digest
+from mirror.image.reference import Registry, Repository
+from mirror.options import Options
+from mirror.plan.task import CopyBlob
+
+# Refusals of a blob that is known to be there, after which a registry is taken
+# at its word; one alone may be a replica that lags behind.
+_MOUNT_REFUSALS = 5
+
+
+class Knowledge:
+    """Which repositories, blobs and manifests are at the destinations."""
+
+    def __init__(self, options: Options) -> None:
+        self.manifests: set[tuple[Repository, Digest]] = set()
+        """Manifests that are there with everything below them."""
+        self.exists: dict[Repository, bool] = {}
+        """Whether a repository was there when it was first asked for."""
+        self._options = options
+        self._blobs: set[tuple[Repository, Digest]] = set()
+        self._home: dict[tuple[Registry, Digest], Repository] = {}
+        self._refusals: Counter[Registry] = Counter()
+
+    def has_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Whether a blob is known to be in a repository."""
+        return (repository, digest) in self._blobs
+
+    def add_blob(self, repository: Repository, digest: Digest) -> None:
+        """Learn that a blob is in a repository."""
+        self._blobs.add((repository, digest))
+        self._home.setdefault((repository.registry, digest), repository)
+
+    def mount_refused(self, registry: Registry) -> None:
+        """Learn that a registry would not mount a blob it has."""
+        self._refusals[registry] += 1
+
+    def mounts(self, registry: Registry) -> bool:
+        """Whether to mount blobs there, by what was asked for and what it said so far."""
+        return not self._options.skip_mount and self._refusals[registry] < _MOUNT_REFUSALS
+
+    def needs_look(self, repository: Repository) -> bool:
+        """Whether to ask if the repository exists, before blobs are sent to it.
+
+        A mount answers that by the way, but cannot be tried in a dry run.
+        """
+        if repository in self.exists or self._options.force:
+            return False
+        return self._options.dry_run or not self.mounts(repository.registry)
+
+    def mount_source(self, task: CopyBlob) -> Repository | None:
+        """Where to mount a blob from, at this moment; None to upload it.
+
+        Mounting from the destination itself finds a blob that is there, and
+        opens the session that is needed if it is not: a HEAD saved either way.
+        """
+        registry = task.destination.registry
+        if not self.mounts(registry):
+            return None
+        if (home := self._home.get((registry, task.blob.digest))) is not None:
+            return home
+        if task.source.registry == registry:
+            return task.source
+        return None if task.absent else task.destination

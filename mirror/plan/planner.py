@@ -1,0 +1,219 @@
+"""The state of a run: which images wait, which are under way, what each came to.
+
+The planner never awaits.  It says in `tasks` what it wants to know or have
+done, is told the answers with `learn`, and says in `events` what has become of
+each image.  One image goes this way:
+
+    rule -Discovery-> pair --Resolve both sides--> equal: unchanged
+                                                   else -Gathering-> copied
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from mirror.errors import MirrorError, NotFound, Place, Refused, Side
+from mirror.events import Event, ImageSettled, ImagesFound, Status
+from mirror.image.digest import Digest
+from mirror.image.manifest import Descriptor
+from mirror.image.reference import Reference, Registry
+from mirror.mapping.grammar import Rule
+from mirror.mapping.wildcard import Pair
+from mirror.options import Options
+from mirror.plan.discovery import Discovery
+from mirror.plan.gathering import Gathering, Node
+from mirror.plan.inquiry import Inquiry
+from mirror.plan.knowledge import Knowledge
+from mirror.plan.task import Answer, CopyBlob, Resolve, Task
+
+# Images under way between two registries, for each request that may be in
+# flight: enough to keep every slot busy, few enough to be forgotten soon.
+_OPEN_PER_SLOT = 4
+
+_Route = tuple[Registry, Registry]
+
+
+@dataclass(slots=True, eq=False)
+class _Image:
+    """One pair under way."""
+
+    pair: Pair
+    unanswered: int = 0
+    source: Digest | None = None
+    destination: Digest | None = None
+    bytes_copied: int = 0
+
+
+class Planner:
+    """What is wanted, what is there, what is asked."""
+
+    def __init__(self, rules: Iterable[Rule], options: Options) -> None:
+        self.events: list[Event] = []
+        """What was decided; whoever tells it empties the list."""
+        self._options = options
+        self._inquiry = Inquiry()
+        self._knowledge = Knowledge(options)
+        self._discovery = Discovery(self._inquiry, self._queue, self._rule_failed)
+        self._gathering = Gathering(self._inquiry, self._knowledge, force=options.force)
+        self._queues: defaultdict[_Route, deque[Pair]] = defaultdict(deque)
+        self._open: dict[_Image, None] = {}
+        self._open_on: Counter[_Route] = Counter()
+        self._claimed: dict[Reference, Reference] = {}
+        self._discovery.begin(rules)
+
+    def tasks(self) -> list[Task]:
+        """Take what is to be scheduled now; opens as many waiting images as there is room for."""
+        self._admit()
+        taken, self._inquiry.tasks = self._inquiry.tasks, []
+        return taken
+
+    def dispatch(self, task: Task) -> Task | None:
+        """Return the task as it is to be carried out now, or None if nobody needs it any more."""
+        if not isinstance(task, CopyBlob):
+            return task
+        if not self._gathering.wants(task):
+            return None
+        return replace(task, mount_from=self._knowledge.mount_source(task))
+
+    def learn(self, task: Task, answer: Answer | MirrorError) -> None:
+        """Take the answer to a task, or the error it ended with."""
+        self._inquiry.learn(task, answer)
+
+    def abandon(self) -> None:
+        """Settle everything that is not settled yet as deferred."""
+        for image in list(self._open):
+            self._settle(image, Status.DEFERRED)
+        for queue in self._queues.values():
+            for pair in queue:
+                self._tell(pair, Status.DEFERRED)
+        for rule in self._discovery.unlisted:
+            self._tell_rule(rule, Status.DEFERRED)
+        self._queues.clear()
+        self._discovery.unlisted.clear()
+
+    def _queue(self, found: Iterable[Pair]) -> None:
+        count = 0
+        for pair in found:
+            other = self._claimed.setdefault(pair.destination, pair.source)
+            if other is pair.source:
+                count += 1
+                self._queues[_route(pair)].append(pair)
+            elif other != pair.source:
+                self.events.append(ImagesFound(1))
+                self._tell(pair, Status.FAILED, error=_taken(pair, other))
+        if count:
+            self.events.append(ImagesFound(count))
+
+    def _admit(self) -> None:
+        window = _OPEN_PER_SLOT * self._options.max_per_registry
+        for route, queue in list(self._queues.items()):
+            while queue and self._open_on[route] < window:
+                self._open_image(queue.popleft())
+            if not queue:
+                del self._queues[route]
+
+    def _open_image(self, pair: Pair) -> None:
+        image = _Image(pair, source=pair.source.digest)
+        self._open[image] = None
+        self._open_on[_route(pair)] += 1
+        # A digest needs no looking up: it says itself what it names.
+        if image.source is None:
+            image.unanswered += 1
+            task = Resolve(Side.SOURCE, pair.source)
+            self._inquiry.ask(task, partial(self._source_known, image))
+        if not self._options.force:
+            image.unanswered += 1
+            task = Resolve(Side.DESTINATION, pair.destination)
+            self._inquiry.ask(task, partial(self._destination_known, image))
+        if not image.unanswered:
+            self._compare(image)
+
+    def _source_known(self, image: _Image, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, MirrorError):
+            self._source_unknown(image, answer)
+        elif isinstance(answer, Descriptor):
+            image.source = answer.digest
+            self._answered(image)
+
+    def _source_unknown(self, image: _Image, error: MirrorError) -> None:
+        if self._options.skip_missing and isinstance(error, NotFound):
+            self._settle(image, Status.SKIPPED)
+        else:
+            self._settle(image, Status.FAILED, error)
+
+    def _destination_known(self, image: _Image, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, MirrorError):
+            self._settle(image, Status.FAILED, answer)
+            return
+        if isinstance(answer, Descriptor):
+            image.destination = answer.digest
+            self._knowledge.exists[image.pair.destination.repository] = True
+        self._answered(image)
+
+    def _answered(self, image: _Image) -> None:
+        image.unanswered -= 1
+        if not image.unanswered and image in self._open:
+            self._compare(image)
+
+    def _compare(self, image: _Image) -> None:
+        assert image.source is not None, "both sides have answered"
+        if image.source == image.destination:
+            self._settle(image, Status.UNCHANGED)
+            return
+        pair = image.pair
+        node = Node(pair.source.repository, pair.destination, image.source)
+        node.ended = partial(self._ended, image, node)
+        self._gathering.bring(node)
+
+    def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
+        image.bytes_copied = node.bytes_copied
+        if error is None:
+            self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
+        elif node.manifest is None:
+            self._source_unknown(image, error)
+        else:
+            self._settle(image, Status.FAILED, error)
+
+    def _settle(self, image: _Image, status: Status, error: MirrorError | None = None) -> None:
+        if image not in self._open:
+            return  # the other side has failed already
+        del self._open[image]
+        self._open_on[_route(image.pair)] -= 1
+        self._tell(image.pair, status, image.source, image.bytes_copied, error)
+
+    def _rule_failed(self, rule: Rule, error: MirrorError) -> None:
+        if self._options.skip_missing and isinstance(error, NotFound):
+            self._tell_rule(rule, Status.SKIPPED)
+        else:
+            self._tell_rule(rule, Status.FAILED, error)
+
+    def _tell(
+        self,
+        pair: Pair,
+        status: Status,
+        digest: Digest | None = None,
+        bytes_copied: int = 0,
+        error: MirrorError | None = None,
+    ) -> None:
+        source, destination, origin = str(pair.source), str(pair.destination), str(pair.origin)
+        self.events.append(
+            ImageSettled(source, destination, origin, status, digest, bytes_copied, error=error)
+        )
+
+    def _tell_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:
+        source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
+        self.events.append(ImagesFound(1))
+        self.events.append(ImageSettled(source, destination, origin, status, error=error))
+
+
+def _route(pair: Pair) -> _Route:
+    return pair.source.repository.registry, pair.destination.repository.registry
+
+
+def _taken(pair: Pair, other: Reference) -> MirrorError:
+    error = Refused(
+        f"{other} goes there too", hint="Give one of the two another destination or tag."
+    )
+    place = Place(Side.DESTINATION, str(pair.destination), f"claiming it for {pair.source}")
+    return error.at(place)

@@ -1,0 +1,198 @@
+"""Tasks: the kinds of work there are, and what the schedule must know of each.
+
+Every task says which registries it occupies while it runs, how it ranks, and
+how many bytes it moves.  The kinds that only ask change nothing and are carried
+out in a dry run too.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+from mirror.errors import Side
+from mirror.events import Landing
+from mirror.image.digest import Digest
+from mirror.image.manifest import Descriptor, Manifest
+from mirror.image.reference import Reference, Registry, Repository
+
+
+class Rank(IntEnum):
+    """What goes first: finish before you begin, or memory grows with the file."""
+
+    PUT = 0
+    COPY = 1
+    FIND = 2
+    READ = 3
+    RESOLVE = 4
+    LIST = 5
+
+
+Flight = tuple[Registry, Digest]
+"""Work to be done once: of the tasks of a flight one runs alone, until one has succeeded."""
+
+
+class Task:
+    """Base class: a question, unless the kind says otherwise."""
+
+    __slots__ = ()
+
+    rank: ClassVar[Rank]
+    asks: ClassVar[bool] = True
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """The registries it occupies while it runs, each once."""
+        raise NotImplementedError
+
+    @property
+    def weight(self) -> int:
+        """The bytes of the body it moves; 0 for a small request."""
+        return 0
+
+    @property
+    def flight(self) -> Flight | None:
+        """The flight it belongs to, if others may do the same work."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ListCatalog(Task):
+    """Which repositories does a source registry have?  Answer: their paths."""
+
+    registry: Registry
+    rank = Rank.LIST
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class ListTags(Task):
+    """Which tags does a source repository have?  Answer: their names."""
+
+    repository: Repository
+    rank = Rank.LIST
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve(Task):
+    """What is behind this tag or digest?  Answer: its descriptor; None at a destination without it."""
+
+    side: Side
+    reference: Reference
+    rank = Rank.RESOLVE
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.reference.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadManifest(Task):
+    """What does this manifest of a source repository say?  Answer: the manifest, verified."""
+
+    repository: Repository
+    digest: Digest
+    rank = Rank.READ
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class FindRepository(Task):
+    """Is there such a repository at the destination?  Answer: a bool."""
+
+    repository: Repository
+    rank = Rank.FIND
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class FindBlob(Task):
+    """Is this blob in a destination repository?  Answer: a bool."""
+
+    repository: Repository
+    blob: Descriptor
+    rank = Rank.FIND
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyBlob(Task):
+    """Bring a blob into a destination repository.  Answer: `Landed`.
+
+    ``mount_from`` is a repository of the destination registry that may have it
+    already; the destination itself, when nobody has looked there yet.
+    """
+
+    source: Repository
+    destination: Repository
+    blob: Descriptor
+    absent: bool = False
+    """Whether the blob is known not to be there."""
+    shared: bool = False
+    """Whether other repositories of the registry may want the same blob and could mount it."""
+    mount_from: Repository | None = None
+    rank = Rank.COPY
+    asks = False
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        ends = (self.source.registry, self.destination.registry)
+        return ends if ends[0] != ends[1] else ends[:1]
+
+    @property
+    def weight(self) -> int:
+        """See `Task`; an empty blob needs the same requests as any other."""
+        return max(1, self.blob.size)
+
+    @property
+    def flight(self) -> Flight | None:
+        """See `Task`."""
+        return (self.destination.registry, self.blob.digest) if self.shared else None
+
+
+@dataclass(frozen=True, slots=True)
+class PutManifest(Task):
+    """Store a manifest under a tag or digest.  Answer: None."""
+
+    destination: Reference
+    manifest: Manifest
+    rank = Rank.PUT
+    asks = False
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.destination.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """How a blob came to its destination, and whether a mount was refused on the way."""
+
+    landing: Landing
+    mount_refused: bool = False
+
+
+Answer = tuple[str, ...] | Descriptor | Manifest | Landed | bool | None

@@ -1,0 +1,188 @@
+"""One repository of one registry: resolve, manifest, read, has, open, write, put, tags.
+
+Every answer is checked here, once, and every failure says which side, which
+reference, what was attempted and what came back.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from http import HTTPStatus
+
+import anyio
+
+from mirror.errors import DigestMismatch, MirrorError, Place, RegistryError, Side, placed
+from mirror.image.digest import Digest
+from mirror.image.manifest import SIZE_LIMIT, Descriptor, InvalidManifest, Manifest
+from mirror.image.reference import Registry, Repository
+from mirror.wire.content import (
+    ask_blob,
+    ask_manifest,
+    ask_put_manifest,
+    ask_repository,
+    described,
+    stated_digest,
+)
+from mirror.wire.fault import ERROR_LIMIT, failure
+from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
+from mirror.wire.message import Reply, Send
+from mirror.wire.upload import State, Upload
+
+# Seconds to spend on telling a registry that an upload will not go on; it
+# forgets the session by itself after days.
+_CANCEL_TIMEOUT = 3.0
+
+
+class Client:
+    """A repository as seen from one side of a copy."""
+
+    def __init__(self, send: Send, repository: Repository, side: Side) -> None:
+        self._send = send
+        self._repository = repository
+        self._side = side
+
+    async def resolve(self, target: str) -> Descriptor:
+        """Return what a tag or digest names, with one HEAD where registries answer it in full.
+
+        Raises NotFound if there is no such manifest.
+        """
+        with self._doing("looking up the manifest", target):
+            async with self._send(ask_manifest(self._repository, target, "HEAD")) as reply:
+                if reply.status == HTTPStatus.OK and (found := described(reply)) is not None:
+                    return found
+                # No body follows a HEAD, so 404 says all there is to say; after
+                # anything else, a GET says more.
+                if reply.status == HTTPStatus.NOT_FOUND:
+                    raise failure(reply)
+        return (await self.manifest(target)).descriptor
+
+    async def manifest(self, target: str, digest: Digest | None = None) -> Manifest:
+        """Return the manifest behind a tag or digest.
+
+        Its bytes hash to ``digest`` if that is given.  Raises NotFound,
+        IntegrityError, InvalidManifest or Unsupported.
+        """
+        with self._doing("reading the manifest", target):
+            async with self._send(ask_manifest(self._repository, target)) as reply:
+                await _expect(reply, HTTPStatus.OK)
+                content = await _read(reply, SIZE_LIMIT)
+            if len(content) > SIZE_LIMIT:
+                raise InvalidManifest(f"the manifest is larger than {SIZE_LIMIT >> 20} MiB")
+            if reply.media_type == "text/html":
+                raise RegistryError(
+                    "a web page came instead of a manifest",
+                    hint="Is this the address of a registry? A login page or proxy answers there.",
+                )
+            algorithm = digest.algorithm if digest is not None else "sha256"
+            actual = Digest.of(content, algorithm)
+            if digest is not None and actual != digest:
+                raise DigestMismatch(expected=str(digest), actual=str(actual))
+            return Manifest.parse(content, reply.media_type, actual)
+
+    async def has(self, digest: Digest) -> bool:
+        """Whether a blob is in the repository."""
+        with self._doing("looking for the blob", str(digest)):
+            async with self._send(ask_blob(self._repository, digest, "HEAD")) as reply:
+                if reply.status == HTTPStatus.NOT_FOUND:
+                    return False
+                await _expect(reply, HTTPStatus.OK)
+                return True
+
+    async def exists(self) -> bool:
+        """Whether the repository is there, as far as its tag list says."""
+        with self._doing("looking for the repository"):
+            async with self._send(ask_repository(self._repository)) as reply:
+                if reply.status == HTTPStatus.NOT_FOUND:
+                    return False
+                await _expect(reply, HTTPStatus.OK)
+                return True
+
+    @asynccontextmanager
+    async def read(self, blob: Descriptor) -> AsyncIterator[AsyncIterable[bytes]]:
+        """Give the chunks of a blob as they come; the reader holds them to their digest."""
+        with self._doing("reading the blob", str(blob.digest)):
+            async with self._send(ask_blob(self._repository, blob.digest)) as reply:
+                await _expect(reply, HTTPStatus.OK)
+                if reply.length is not None and reply.length != blob.size:
+                    raise RegistryError(
+                        f"the blob has {reply.length} bytes, its manifest says {blob.size}"
+                    )
+                assert reply.chunks is not None, "a reply to GET can be read"
+                yield reply.chunks
+
+    async def open(self, upload: Upload) -> None:
+        """Mount the blob or open a session for it, whichever the registry does."""
+        with self._doing("opening the upload", str(upload.digest)):
+            while upload.state is State.OPENING:
+                async with self._send(upload.opening()) as reply:
+                    if not upload.opened(reply):
+                        raise failure(reply, await _read(reply, ERROR_LIMIT))
+
+    async def write(self, upload: Upload, body: AsyncIterable[bytes] | bytes, size: int) -> None:
+        """Send a blob into its open session, and commit it."""
+        with self._doing("writing the blob", str(upload.digest)):
+            async with self._send(upload.commit(body, size)) as reply:
+                if not upload.committed(reply):
+                    raise failure(reply, await _read(reply, ERROR_LIMIT))
+
+    async def cancel(self, upload: Upload) -> None:
+        """Tell the registry to forget an open session; best effort, shielded and bounded."""
+        if (request := upload.cancel()) is None:
+            return
+        with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True):
+            try:
+                async with self._send(request):
+                    pass
+            except MirrorError:
+                pass  # many registries do not let clients delete; they forget by themselves
+
+    async def put(self, manifest: Manifest, target: str) -> None:
+        """Store a manifest under a tag or digest."""
+        with self._doing("pushing the manifest", target):
+            async with self._send(ask_put_manifest(self._repository, target, manifest)) as reply:
+                await _expect(reply, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+                stored = stated_digest(reply)
+                if stored not in (None, manifest.digest):
+                    raise DigestMismatch(expected=str(manifest.digest), actual=str(stored))
+
+    async def tags(self) -> tuple[str, ...]:
+        """Return the repository's tags."""
+        with self._doing("listing the tags"):
+            return await _names(self._send, tags_of(self._repository))
+
+    def _doing(self, attempted: str, target: str = "") -> AbstractContextManager[None]:
+        """Tell every error what was being done, and where."""
+        joint = "@" if ":" in target else ":"
+        reference = f"{self._repository}{joint}{target}" if target else str(self._repository)
+        return placed(Place(self._side, reference, attempted))
+
+
+async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:
+    """Return the paths of a source registry's catalog."""
+    with placed(Place(Side.SOURCE, registry.host, "listing the repositories")):
+        return await _names(send, catalog())
+
+
+async def _names(send: Send, listing: Listing) -> tuple[str, ...]:
+    names: list[str] = []
+    while not listing.over:
+        async with send(listing.request()) as reply:
+            await _expect(reply, HTTPStatus.OK)
+            names += listing.page(reply, await _read(reply, PAGE_LIMIT))
+    return tuple(names)
+
+
+async def _expect(reply: Reply, *statuses: int) -> None:
+    """Raise the RegistryError that a reply amounts to, unless it has one of these statuses."""
+    if reply.status not in statuses:
+        raise failure(reply, await _read(reply, ERROR_LIMIT))
+
+
+async def _read(reply: Reply, limit: int) -> bytes:
+    """Read a body, and no more than one chunk beyond the limit."""
+    content = bytearray()
+    if reply.chunks is not None:
+        async for chunk in reply.chunks:
+            content += chunk
+            if len(content) > limit:
+                break
+    return bytes(content)

@@ -1,0 +1,74 @@
+"""Where a registry's API is: found once, by a ping, and shared by all who ask.
+
+Plain http is tried only after https was refused, and only for loopback or where
+it was asked for.  Distribution specification, "Determining support".
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+
+from mirror.errors import MirrorError, NetworkError
+from mirror.image.reference import Registry
+from mirror.wire.message import Reply, Request, Send
+
+
+class Endpoint:
+    """One registry host: a Send that takes paths as well as addresses."""
+
+    def __init__(self, registry: Registry, send: Send, *, insecure: bool) -> None:
+        self._registry = registry
+        self._send = send
+        self._plain = insecure or registry.is_loopback
+        self._base = ""
+        self._unreachable: MirrorError | None = None
+        self._first = anyio.Lock()
+
+    @asynccontextmanager
+    async def send(self, request: Request) -> AsyncIterator[Reply]:
+        """Send to this registry; see `mirror.wire.message.Send`.
+
+        A registry that could not be found is not tried again: every request
+        fails with the reason at once.
+        """
+        if request.url.startswith("/"):
+            request = replace(request, url=await self._address() + request.url)
+        async with self._send(request) as reply:
+            yield reply
+
+    async def _address(self) -> str:
+        if self._base:
+            return self._base
+        async with self._first:
+            if self._unreachable is not None:
+                raise type(self._unreachable)(
+                    self._unreachable.message, hint=self._unreachable.hint
+                )
+            if not self._base:
+                try:
+                    self._base = await self._discover()
+                except MirrorError as error:
+                    self._unreachable = error
+                    raise
+        return self._base
+
+    async def _discover(self) -> str:
+        """Find the scheme that answers."""
+        try:
+            return await self._ping(f"https://{self._registry.authority}")
+        except NetworkError as refused:
+            if not self._plain:
+                raise
+            try:
+                return await self._ping(f"http://{self._registry.authority}")
+            except NetworkError as error:
+                # What https said is about the certificate or the port; both matter.
+                error.message += f" (and over https: {refused.message})"
+                raise
+
+    async def _ping(self, base: str) -> str:
+        """Return the address if anything answers: what it means shows in the first request."""
+        async with self._send(Request("GET", f"{base}/v2/")):
+            return base

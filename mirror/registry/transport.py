@@ -1,0 +1,145 @@
+"""A Send over aiohttp: connections, TLS, redirects.
+
+The one module that knows the HTTP library.  It sends what it is given to where
+it is told, follows redirects by the rules of `mirror.wire.redirect`, and turns
+every way in which a connection can fail into a NetworkError.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from mirror import __version__
+from mirror.errors import NetworkError, RegistryError
+from mirror.events import RequestSent, Tell
+from mirror.wire.message import Reply, Request
+from mirror.wire.redirect import LIMIT, STATUSES, follow
+
+# Larger reads mean fewer wake-ups: see docs/decisions/0004-buffers.md.
+_READ_BUFFER = 256 * 1024
+# Header lines: Artifact Registry's upload addresses pass aiohttp's 8190 bytes.
+_HEADER_LIMIT = 64 * 1024
+# Seconds until a connection stands, and until a connection on which nothing
+# moves is given up.  A registry hashes a large blob before it answers.
+_CONNECT_TIMEOUT = 10.0
+_STALL_TIMEOUT = 300.0
+# Seconds an idle connection is kept; proxies commonly close theirs after 60.
+_KEEPALIVE = 15.0
+
+
+class Transport:
+    """Connections to any number of hosts; an async context manager that owns them.
+
+    ``verify`` is whether certificates are checked.
+    """
+
+    def __init__(self, tell: Tell, *, verify: bool = True) -> None:
+        self._tell = tell
+        self._ssl: ssl.SSLContext | bool = True if verify else _trusting()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # The schedule bounds how many requests are in flight, so the pool does not.
+        connector = aiohttp.TCPConnector(
+            limit=0, ssl=self._ssl, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"oci-mirror/{__version__}"},
+            skip_auto_headers=("Content-Type", "Accept", "Accept-Encoding"),
+            read_bufsize=_READ_BUFFER,
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @asynccontextmanager
+    async def send(self, request: Request) -> AsyncIterator[Reply]:
+        """Send a request to its absolute address; see `mirror.wire.message.Send`.
+
+        Raises NetworkError, also out of the reply's chunks, and RegistryError
+        for a redirect that must not be followed.
+        """
+        for _ in range(LIMIT):
+            async with self._once(request) as reply:
+                if reply.status not in STATUSES:
+                    yield reply
+                    return
+                request = follow(request, reply)
+        raise RegistryError(f"redirected more than {LIMIT} times")
+
+    @asynccontextmanager
+    async def _once(self, request: Request) -> AsyncIterator[Reply]:
+        assert self._session is not None, "a transport is entered before it is used"
+        url = URL(request.url, encoded=True)
+        headers = dict(request.headers)
+        if request.length is not None:
+            headers["Content-Length"] = str(request.length)
+        self._tell(RequestSent(url.authority, request.method))
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=request.body if request.length else None,
+                allow_redirects=False,
+            ) as response:
+                yield Reply(
+                    response.status,
+                    str(response.url),
+                    response.headers,
+                    response.content.iter_any(),
+                    response.reason or "",
+                )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _network_error(error, url) from error
+
+
+def _network_error(error: Exception, url: URL) -> NetworkError:
+    place = url.authority
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return NetworkError(
+                f"{place} has a certificate that is not trusted: {error.certificate_error}",
+                hint="Give its authority with --certificate-authority, or use --insecure.",
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return NetworkError(
+                f"{place} is not a known host", hint="Check the host's name, or the name server."
+            )
+        case aiohttp.ClientConnectorError():
+            return NetworkError(f"no connection to {place}: {error.strerror or error.os_error}")
+        case TimeoutError():
+            return NetworkError(f"{place} went silent")
+        case aiohttp.ServerDisconnectedError():
+            return NetworkError(f"{place} closed the connection before it answered")
+        case aiohttp.ClientPayloadError():
+            return NetworkError(f"{place} closed the connection before the body was complete")
+    return NetworkError(f"the connection to {place} broke: {error or type(error).__name__}")
+
+
+def _trusting() -> ssl.SSLContext:
+    """Accept any certificate, as --insecure asks."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,140 @@
+"""The run report: what a run came to, folded from its events.
+
+    {"schema": "mirror.report/v1", "started": ..., "duration_seconds": ...,
+     "summary": {...}, "images": [...]}
+
+Keys are added over time, never renamed: people script against them.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from mirror.errors import ExitCode, MirrorError
+from mirror.events import (
+    BlobLanded,
+    Event,
+    ImageSettled,
+    Landing,
+    ManifestPushed,
+    RequestSent,
+    Status,
+)
+
+SCHEMA = "mirror.report/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an image failed, as the report says it."""
+
+    category: str
+    side: str | None
+    message: str
+    hint: str
+
+    @classmethod
+    def of(cls, error: MirrorError) -> "Failure":
+        """Describe an error."""
+        side = str(error.place.side) if error.place is not None else None
+        return cls(error.category, side, str(error), error.hint)
+
+
+@dataclass(slots=True)
+class Result:
+    """The outcome so far: feed every event to `take`."""
+
+    started: datetime
+    images: list[ImageSettled] = field(default_factory=list)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    blobs: Counter[Landing] = field(default_factory=Counter)
+    blob_bytes: Counter[Landing] = field(default_factory=Counter)
+    manifests_pushed: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def take(self, event: Event) -> None:
+        """Take the next event."""
+        match event:
+            case RequestSent():
+                self.requests[event.host] += 1
+            case ImageSettled():
+                self.images.append(event)
+                self.statuses[event.status] += 1
+            case BlobLanded():
+                self.blobs[event.landing] += 1
+                self.blob_bytes[event.landing] += event.size
+            case ManifestPushed():
+                self.manifests_pushed += 1
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process tells its caller of this."""
+        if self.statuses[Status.FAILED]:
+            return ExitCode.FAILED
+        return ExitCode.UNFINISHED if self.statuses[Status.DEFERRED] else ExitCode.DONE
+
+    @property
+    def failures(self) -> list[ImageSettled]:
+        """The images that failed, in the order in which they did."""
+        return [image for image in self.images if image.status is Status.FAILED]
+
+    def json(self, duration_seconds: float) -> bytes:
+        """Return the report as JSON, in the order in which the images were settled."""
+        document = {
+            "schema": SCHEMA,
+            "started": self.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "duration_seconds": round(duration_seconds, 3),
+            "summary": self._summary(),
+            "images": [_entry(image) for image in self.images],
+        }
+        return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+    def retry_lines(self) -> str:
+        """Return a mapping file of what failed or was deferred."""
+        unfinished = (Status.FAILED, Status.DEFERRED)
+        lines = [
+            f"{image.source}={_destination(image)}\n"
+            for image in self.images
+            if image.status in unfinished
+        ]
+        return "".join(dict.fromkeys(lines))
+
+    def _summary(self) -> dict[str, object]:
+        return {
+            "images": len(self.images),
+            **{str(status): self.statuses[status] for status in Status},
+            "bytes_copied": self.blob_bytes[Landing.COPIED],
+            "blobs_copied": self.blobs[Landing.COPIED],
+            "bytes_mounted": self.blob_bytes[Landing.MOUNTED],
+            "blobs_mounted": self.blobs[Landing.MOUNTED],
+            "blobs_present": self.blobs[Landing.PRESENT],
+            "manifests_pushed": self.manifests_pushed,
+            "requests": dict(sorted(self.requests.items())),
+        }
+
+
+def _entry(image: ImageSettled) -> dict[str, object]:
+    failure = Failure.of(image.error) if image.error is not None else None
+    return {
+        "source": image.source,
+        "destination": image.destination,
+        "origin": image.origin,
+        "digest": str(image.digest) if image.digest is not None else None,
+        "status": str(image.status),
+        "bytes_copied": image.bytes_copied,
+        "attempts": image.attempts,
+        "error": failure
+        and {
+            "class": failure.category,
+            "side": failure.side,
+            "message": failure.message,
+            "hint": failure.hint,
+        },
+    }
+
+
+def _destination(image: ImageSettled) -> str:
+    """Return the destination as a mapping may say it: a digest follows from the source."""
+    return image.destination.partition("@")[0]

@@ -1,0 +1,97 @@
+"""Tags and catalogs, page by page.
+
+Distribution specification, "Listing tags"; the catalog is the older Docker
+registry API's.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from mirror.errors import RegistryError
+from mirror.image.reference import Repository
+from mirror.wire.message import Reply, Request
+
+# ECR answers an error to more than this; the others that limit a page clamp it.
+PAGE_SIZE = 1000
+# A page of 1000 names of 255 characters is 256 KiB; some registries send all
+# tags of a repository at once, whatever was asked for.
+PAGE_LIMIT = 64 * 1024 * 1024
+
+_LINK = re.compile(r"<([^>]*)>([^,]*)")
+_NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
+
+
+class _Page(msgspec.Struct):
+    tags: list[str | None] | None = None
+    repositories: list[str | None] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Page)
+
+
+class Listing:
+    """All names of a list: send `request` and hand the answer to `page`, until it is over.
+
+    Ends by itself on a registry that sends the same page for ever.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._url: str | None = f"{path}?n={PAGE_SIZE}"
+        self._asked: set[str] = set()
+        self._names: set[str] = set()
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to ask."""
+        return self._url is None
+
+    def request(self) -> Request:
+        """Ask for the next page."""
+        assert self._url is not None, "a listing that is over has no next page"
+        return Request("GET", self._url, {"Accept-Encoding": "identity"})
+
+    def page(self, reply: Reply, content: bytes) -> tuple[str, ...]:
+        """Take a page; return the names on it that were on no page before.
+
+        Raises RegistryError if it is not a page.
+        """
+        try:
+            page = _DECODER.decode(content)
+        except msgspec.MsgspecError as error:
+            kind = reply.media_type or "something unnamed"
+            raise RegistryError(f"{kind} came instead of a list: {error}") from error
+        names = [name for name in (page.tags or page.repositories or ()) if name]
+        new = tuple(dict.fromkeys(name for name in names if name not in self._names))
+        self._names.update(new)
+        self._asked.add(urljoin(reply.url, self._url or ""))
+        following = next_page(reply)
+        self._url = following if new and following not in self._asked else None
+        return new
+
+
+def tags_of(repository: Repository) -> Listing:
+    """List the tags of a repository."""
+    return Listing(f"/v2/{repository.path}/tags/list")
+
+
+def catalog() -> Listing:
+    """List the repositories of a registry."""
+    return Listing("/v2/_catalog")
+
+
+def next_page(reply: Reply) -> str | None:
+    """Where the next page is, absolute; None after the last, or if it is on another host."""
+    for target in _links(reply.headers.get("Link", "")):
+        url = urljoin(reply.url, target)
+        if urlsplit(url).hostname == urlsplit(reply.url).hostname:
+            return url
+    return None
+
+
+def _links(header: str) -> Iterator[str]:
+    for link in _LINK.finditer(header):
+        if _NEXT.search(link[2]):
+            yield link[1]

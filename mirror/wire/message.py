@@ -1,0 +1,57 @@
+"""The one verb through which everything a registry says must pass.
+
+`Send` takes a Request and gives a Reply for as long as its block lasts::
+
+    async with send(Request("GET", "/v2/")) as reply:
+        ...
+
+Leaving the block gives the connection back, however it is left.  Nothing here
+awaits; who implements the verb is on a floor above.
+"""
+
+from collections.abc import AsyncIterable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask.
+
+    ``url`` is absolute, or a path at the registry's own address.  A body that
+    is a stream needs a ``length``, and such a request can be sent only once.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | AsyncIterable[bytes] = b""
+    length: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url.partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back; ``url`` is absolute, ``chunks`` can be read once."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: AsyncIterable[bytes] | None = None
+    reason: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
+    def length(self) -> int | None:
+        """The Content-Length, if it is one."""
+        text = self.headers.get("Content-Length", "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+
+Send = Callable[[Request], AbstractAsyncContextManager[Reply]]

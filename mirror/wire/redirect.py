@@ -1,0 +1,56 @@
+"""Where a redirect may lead, and what may be taken along.
+
+Followed by hand, since a registry's redirect goes to somebody else's storage:
+the login stays behind when the origin changes (S3 answers 400 to two of them,
+and it would be a leak), https never falls back to http, and a public registry
+cannot send us to an address inside our own network.
+"""
+
+import ipaddress
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+from mirror.errors import RegistryError
+from mirror.wire.message import Reply, Request
+
+STATUSES = frozenset({301, 302, 303, 307, 308})
+# Storage answers in one or two hops; browsers give up at twenty.
+LIMIT = 10
+
+
+def follow(request: Request, reply: Reply) -> Request:
+    """Return the request that a redirect asks for; raise RegistryError if it may not be made."""
+    target = urljoin(reply.url, reply.headers.get("Location", ""))
+    here, there = urlsplit(reply.url), urlsplit(target)
+    if (
+        "Location" not in reply.headers
+        or there.scheme not in ("http", "https")
+        or not there.hostname
+    ):
+        raise RegistryError(f"{reply.status} without an address to go to")
+    if here.scheme == "https" and there.scheme == "http":
+        raise RegistryError(f"redirected from https to plain http at {there.hostname}")
+    if _is_inside(there.hostname) and not _is_inside(here.hostname or ""):
+        raise RegistryError(f"redirected to {there.hostname}, an address inside this network")
+    if origin(reply.url) == origin(target):
+        return replace(request, url=target)
+    kept = {name: value for name, value in request.headers.items() if name != "Authorization"}
+    return replace(request, url=target, headers=kept)
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port, in which two addresses must agree to share a login."""
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or default
+
+
+def _is_inside(host: str) -> bool:
+    """Whether this is a literal address that only our own network can mean."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback or address.is_link_local

@@ -1,0 +1,116 @@
+"""Putting a blob where it belongs: mount, open, send, commit.
+
+    OPENING --201--> MOUNTED                      the registry had it elsewhere
+    OPENING --202--> SENDING --201--> STORED      POST, then PUT of the whole blob
+    OPENING --any other answer to a mount--> OPENING, without the mount
+
+Distribution specification, "Pushing blobs" and "Mounting a blob from another
+repository".
+"""
+
+from collections.abc import AsyncIterable
+from enum import Enum, auto
+from urllib.parse import quote, urljoin, urlsplit
+
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
+from mirror.wire.message import Reply, Request
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+class State(Enum):
+    """Where an upload stands."""
+
+    OPENING = auto()
+    SENDING = auto()
+    MOUNTED = auto()
+    STORED = auto()
+
+
+class Upload:
+    """One blob's way into one repository.
+
+    Send what `opening` says and hand the answer to `opened`, until the state is
+    no longer OPENING; when it is SENDING, send `commit` with the blob as its
+    body and hand the answer to `committed`.  Both takers return whether the
+    answer was understood; one that was not leaves the state as it is.
+    """
+
+    def __init__(
+        self, repository: Repository, digest: Digest, mount_from: Repository | None = None
+    ) -> None:
+        self.state = State.OPENING
+        self.mount_refused = False
+        """Whether a mount of what is there was asked for, and not done."""
+        self.digest = digest
+        self._repository = repository
+        self._mount_from = mount_from
+        self._location = ""
+
+    def opening(self) -> Request:
+        """Ask to mount the blob or to open a session."""
+        path = f"/v2/{self._repository.path}/blobs/uploads/"
+        if self._mount_from is not None:
+            path += f"?mount={_quoted(self.digest)}&from={quote(self._mount_from.path)}"
+        return Request("POST", path, length=0)
+
+    def opened(self, reply: Reply) -> bool:
+        """Take the answer to `opening`."""
+        asked_to_mount = self._mount_from is not None
+        if reply.status == 201 and asked_to_mount:
+            self.state = State.MOUNTED
+        elif reply.status == 202 and reply.headers.get("Location"):
+            # A mount from the repository itself asked whether the blob is there.
+            self.mount_refused |= asked_to_mount and self._mount_from != self._repository
+            self._location = resolve_location(reply)
+            self.state = State.SENDING
+        elif asked_to_mount:
+            # Registries refuse a mount with any status from 400 to 500; what
+            # they say to a plain POST is what counts.
+            self.mount_refused = True
+            self._mount_from = None
+        else:
+            return False
+        return True
+
+    def commit(self, body: AsyncIterable[bytes] | bytes, size: int) -> Request:
+        """Ask to store the whole blob and close the session."""
+        joint = "&" if "?" in self._location else "?"
+        url = f"{self._location}{joint}digest={_quoted(self.digest)}"
+        return Request("PUT", url, _OCTETS, body, size)
+
+    def committed(self, reply: Reply) -> bool:
+        """Take the answer to `commit`."""
+        if reply.status not in (200, 201, 204):
+            return False
+        self.state = State.STORED
+        return True
+
+    def cancel(self) -> Request | None:
+        """Ask to forget the session; None when none is open."""
+        if self.state is not State.SENDING:
+            return None
+        return Request("DELETE", self._location)
+
+
+def _quoted(digest: Digest) -> str:
+    return quote(str(digest), safe=":")
+
+
+def resolve_location(reply: Reply) -> str:
+    """Return the Location as an absolute address, its query byte for byte.
+
+    A Location may be relative.  One that falls back to plain http on the host
+    that just spoke https is a proxy's mistake, and is corrected; so is one that
+    lost the port.
+    """
+    location = urljoin(reply.url, reply.headers["Location"])
+    here, there = urlsplit(reply.url), urlsplit(location)
+    if here.hostname == there.hostname:
+        if here.scheme == "https" and there.scheme == "http":
+            there = there._replace(scheme="https")
+            location = there.geturl()
+        if there.port is None and here.port is not None:
+            location = there._replace(netloc=here.netloc).geturl()
+    return location
