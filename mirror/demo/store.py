@@ -115,7 +115,7 @@ class Store:
         return digest
 
     def mount(self, name: str, digest: Digest, origin: str | None) -> bool:
-        """Take a blob over from another repository, or from any; return whether that was possible."""
+        """Take a blob over from another repository, or from any; return whether it was there."""
         origins = [origin] if origin is not None else list(self._repositories)
         known = (self._repositories.get(one, _Repository()) for one in origins)
         if not any(digest in repository.blobs for repository in known):

@@ -65,7 +65,8 @@ class Performer:
             case CopyBlob():
                 return await self._copy_blob(task)
             case PutManifest():
-                return await self._put_manifest(task)
+                await self._put_manifest(task)
+                return None
             case ListTags():
                 return await self._registries.client(task.repository, Side.SOURCE).tags()
             case ListCatalog():

@@ -27,53 +27,79 @@ async def run(
     A task that raises MirrorError has failed and the others go on, unless
     ``fail_fast``; any other exception is a bug, and ends the run.
     """
-    finished, ended = anyio.create_memory_object_stream[tuple[Task, Answer | MirrorError]](math.inf)
+    running = _Run(planner, schedule, perform, tell, fail_fast=fail_fast)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await running.carry_on(tasks)
+            tasks.cancel_scope.cancel()
+    except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
+        raise bugs.exceptions[0] from None
+    finally:
+        running.close()
+        planner.abandon()
+        running.tell_decisions()
 
-    async def carry(task: Task, dispatched: Task) -> None:
-        try:
-            finished.send_nowait((task, await perform(dispatched)))
-        except MirrorError as error:
-            finished.send_nowait((task, error))
 
-    def settle(task: Task, answer: Answer | MirrorError) -> None:
-        schedule.finish(task, succeeded=not isinstance(answer, MirrorError))
-        planner.learn(task, answer)
+class _Run:
+    """The planner decides, the schedule orders, this starts tasks and passes answers on."""
 
-    def tell_all() -> bool:
-        """Tell what was decided; return whether to go on."""
-        events, planner.events = planner.events, []
+    def __init__(
+        self, planner: Planner, schedule: Schedule, perform: Perform, tell: Tell, *, fail_fast: bool
+    ) -> None:
+        self._planner = planner
+        self._schedule = schedule
+        self._perform = perform
+        self._tell = tell
+        self._fail_fast = fail_fast
+        self._finished, self._answers = anyio.create_memory_object_stream[
+            tuple[Task, Answer | MirrorError]
+        ](math.inf)
+
+    async def carry_on(self, tasks: TaskGroup) -> None:
+        """Start and settle tasks until there are none, or until a failure if that ends it."""
+        while not (self.tell_decisions() and self._fail_fast):
+            self._schedule.add(self._planner.tasks())
+            if self._start(tasks):
+                continue
+            if self._schedule.idle:
+                return
+            self._settle(*await self._answers.receive())
+            while self._answers.statistics().current_buffer_used:
+                self._settle(*self._answers.receive_nowait())
+
+    def close(self) -> None:
+        """Stop taking answers; only once nothing runs that could give one."""
+        self._finished.close()
+        self._answers.close()
+
+    def tell_decisions(self) -> bool:
+        """Tell what the planner decided; return whether an image failed."""
+        events, self._planner.events = self._planner.events, []
         failed = False
         for event in events:
-            tell(event)
+            self._tell(event)
             failed |= isinstance(event, ImageSettled) and event.status is Status.FAILED
-        return not (failed and fail_fast)
+        return failed
 
-    def begin(transfers: TaskGroup) -> bool:
-        """Start what may start; return whether to look again at once."""
-        schedule.add(planner.tasks())
+    def _start(self, tasks: TaskGroup) -> bool:
+        """Start what may start; return whether some was dropped, which makes room for more."""
         dropped = False
-        for task in schedule.start():
-            if (dispatched := planner.dispatch(task)) is not None:
-                transfers.start_soon(carry, task, dispatched)
+        for task in self._schedule.start():
+            if (dispatched := self._planner.dispatch(task)) is not None:
+                tasks.start_soon(self._carry_out, task, dispatched)
             else:
-                settle(task, MirrorError("nobody needs it any more"))
+                self._settle(task, MirrorError("nobody needs it any more"))
                 dropped = True
         return dropped
 
-    with finished, ended:
+    async def _carry_out(self, task: Task, dispatched: Task) -> None:
+        answer: Answer | MirrorError
         try:
-            async with anyio.create_task_group() as transfers:
-                while tell_all():
-                    if begin(transfers):
-                        continue
-                    if schedule.idle:
-                        break
-                    settle(*await ended.receive())
-                    while ended.statistics().current_buffer_used:
-                        settle(*ended.receive_nowait())
-                transfers.cancel_scope.cancel()
-        except* Exception as bugs:  # noqa: BLE001 - the group ends here, not what is in it
-            raise bugs.exceptions[0] from None
-        finally:
-            planner.abandon()
-            tell_all()
+            answer = await self._perform(dispatched)
+        except MirrorError as error:
+            answer = error
+        self._finished.send_nowait((task, answer))
+
+    def _settle(self, task: Task, answer: Answer | MirrorError) -> None:
+        self._schedule.finish(task, succeeded=not isinstance(answer, MirrorError))
+        self._planner.learn(task, answer)

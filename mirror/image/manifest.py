@@ -40,6 +40,9 @@ ACCEPTED = (
 # Nexus takes ten, and reading a little more costs nothing.
 SIZE_LIMIT = 10 * 1024 * 1024
 
+# Indexes within indexes; real ones have two levels.
+DEPTH_LIMIT = 8
+
 # What registries answer when they know of no type at all.
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
 

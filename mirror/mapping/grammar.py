@@ -2,12 +2,14 @@
 
     file    = *line                                   UTF-8, a BOM and CRLF are fine
     line    = [ mapping *( blank mapping ) ] [ comment ]
-    mapping = source "=" target | source 1*( blank target )     the second form takes the whole line
+    mapping = source "=" target | source 1*( blank target )     the second form is a whole line
     comment = "#" to the end of the line, at the start of a line or after a blank
     blank   = spaces and tabs
+    source  = [ host "/" ] path [ ":" tag ] [ "@" digest ]
+    target  = [ host "/" ] path [ ":" tag ]
 
-    source  = [ host "/" ] path [ ":" tag ] [ "@" digest ]      "*" may end the path and be anywhere in the tag
-    target  = [ host "/" ] path [ ":" tag ]                     one "*" in the path if the source's path has one
+A ``*`` may end the path of a source and be anywhere in its tag; the path of the
+target has one exactly when the path of the source does.
 
 Pure: text in, rules out, and every problem at once.  What ``*`` stands for is
 for a registry to say, and `mirror.mapping.wildcard` puts it in.
@@ -276,7 +278,13 @@ def _check(rule: Rule) -> None:
         )
     if source.many_tags and target.tag is not None:
         raise ValueError(f"{source} names many tags; the destination {target} cannot have one")
-    if (source.registry, source.path) == (target.registry, target.path) and (
-        target.tag is None or (target.tag == source.tag and source.digest is None)
-    ):
+    if _same(source, target):
         raise ValueError(f"source and destination are the same: {source}")
+
+
+def _same(source: Source, target: Target) -> bool:
+    if (source.registry, source.path) != (target.registry, target.path):
+        return False
+    if source.many_repositories or source.many_tags:
+        return target.tag in (None, source.tag)
+    return target.reference(source) == Reference(source.repository, source.tag, source.digest)

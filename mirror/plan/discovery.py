@@ -11,7 +11,7 @@ from functools import partial
 from mirror.errors import MirrorError, NotFound, Place, Side
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, pair, pairs, repositories
-from mirror.plan.inquiry import Inquiry
+from mirror.plan.inquiry import Inquiry, Then
 from mirror.plan.task import Answer, ListCatalog, ListTags
 
 
@@ -38,6 +38,7 @@ class Discovery:
         self._inquiry = inquiry
         self._found = found
         self._failed = failed
+        self._lists: dict[ListCatalog | ListTags, tuple[str, ...]] = {}
 
     def begin(self, rules: Iterable[Rule]) -> None:
         """Take the mappings; pairs come out in their order as far as they are known."""
@@ -52,10 +53,23 @@ class Discovery:
     def _list(self, rule: Rule) -> None:
         self.unlisted[rule] = None
         if rule.source.many_repositories:
-            task = ListCatalog(rule.source.registry)
-            self._inquiry.ask(task, partial(self._catalog_read, rule))
+            self._ask(ListCatalog(rule.source.registry), partial(self._catalog_read, rule))
         else:
-            self._inquiry.ask(ListTags(rule.source.repository), partial(self._tags_read, rule))
+            self._ask(ListTags(rule.source.repository), partial(self._tags_read, rule))
+
+    def _ask(self, task: ListCatalog | ListTags, then: Then) -> None:
+        """Have a list read, once in a run however many rules need it."""
+        if (known := self._lists.get(task)) is not None:
+            then(known)
+        else:
+            self._inquiry.ask(task, partial(self._listed, task, then))
+
+    def _listed(
+        self, task: ListCatalog | ListTags, then: Then, answer: Answer | MirrorError
+    ) -> None:
+        if isinstance(answer, tuple):
+            self._lists[task] = answer
+        then(answer)
 
     def _catalog_read(self, rule: Rule, answer: Answer | MirrorError) -> None:
         del self.unlisted[rule]
@@ -66,11 +80,11 @@ class Discovery:
         if not found:
             self._failed(rule, _nothing_matches(rule, "repository"))
         elif rule.source.many_tags:
-            catalog = _Catalog(rule, unlisted=len(found))
+            several = _Catalog(rule, unlisted=len(found))
+            self.unlisted.update(dict.fromkeys(found))
             for one in found:
-                self.unlisted[one] = None
-                ask = ListTags(one.source.repository)
-                self._inquiry.ask(ask, partial(self._repository_read, catalog, one))
+                read = partial(self._repository_read, several, one)
+                self._ask(ListTags(one.source.repository), read)
         else:
             self._found(pair(one) for one in found)
 
@@ -88,7 +102,7 @@ class Discovery:
         """Take the tags of one repository of a catalog, which may have none by now."""
         del self.unlisted[rule]
         catalog.unlisted -= 1
-        if isinstance(answer, tuple) or isinstance(answer, NotFound):
+        if isinstance(answer, (tuple, NotFound)):
             found = list(pairs(rule, answer)) if isinstance(answer, tuple) else []
             catalog.found += len(found)
             self._found(found)

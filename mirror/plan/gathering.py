@@ -13,7 +13,7 @@ from functools import partial
 from mirror.errors import MirrorError, Place, Side, Unsupported
 from mirror.events import Landing
 from mirror.image.digest import Digest
-from mirror.image.manifest import Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
@@ -27,8 +27,6 @@ from mirror.plan.task import (
     ReadManifest,
 )
 
-# Indexes within indexes; real ones have two levels.
-_DEPTH_LIMIT = 8
 # Manifests kept for the next tag that has them, in bytes.
 _KEPT_LIMIT = 16 * 1024 * 1024
 
@@ -119,7 +117,7 @@ class Gathering:
 
     def _gather(self, node: Node, manifest: Manifest) -> None:
         """Want everything that must be there before this manifest."""
-        if node.depth >= _DEPTH_LIMIT and manifest.manifests:
+        if node.depth >= DEPTH_LIMIT and manifest.manifests:
             self._fail(node, _too_deep(node))
             return
         # The node counts as missing itself, so that it is not pushed half-way.
@@ -241,5 +239,5 @@ class Gathering:
 
 
 def _too_deep(node: Node) -> MirrorError:
-    error = Unsupported(f"more than {_DEPTH_LIMIT} indexes within each other")
+    error = Unsupported(f"more than {DEPTH_LIMIT} indexes within each other")
     return error.at(Place(Side.SOURCE, f"{node.source}@{node.digest}", "walking the index"))

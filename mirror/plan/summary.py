@@ -52,7 +52,9 @@ class Summary:
         ``requests_sent`` are those that finding out took, and a run would send
         them as well.
         """
-        rows = [("registry", "requests", "read", "written", "blobs", "mounts", "manifests")]
+        rows: list[tuple[str, ...]] = [
+            ("registry", "requests", "read", "written", "blobs", "mounts", "manifests")
+        ]
         for host in sorted({*self.shares, *requests_sent}):
             share = self._share(host)
             numbers = (

@@ -83,7 +83,10 @@ class ListTags(Task):
 
 @dataclass(frozen=True, slots=True)
 class Resolve(Task):
-    """What is behind this tag or digest?  Answer: its descriptor; None at a destination without it."""
+    """What a tag or digest names.
+
+    Answer: its descriptor; None at a destination that does not have it.
+    """
 
     side: Side
     reference: Reference

@@ -20,13 +20,10 @@ LIMIT = 10
 
 def follow(request: Request, reply: Reply) -> Request:
     """Return the request that a redirect asks for; raise RegistryError if it may not be made."""
-    target = urljoin(reply.url, reply.headers.get("Location", ""))
+    location = reply.headers.get("Location", "")
+    target = urljoin(reply.url, location)
     here, there = urlsplit(reply.url), urlsplit(target)
-    if (
-        "Location" not in reply.headers
-        or there.scheme not in ("http", "https")
-        or not there.hostname
-    ):
+    if not location or there.scheme not in ("http", "https") or not there.hostname:
         raise RegistryError(f"{reply.status} without an address to go to")
     if here.scheme == "https" and there.scheme == "http":
         raise RegistryError(f"redirected from https to plain http at {there.hostname}")

@@ -1,0 +1,190 @@
+"""The commands.
+
+Only what `--help` needs is imported here; each command loads the module that
+carries it out when it is called.
+"""
+
+import importlib
+import sys
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from mirror import __version__
+from mirror.cli import parameters as given
+from mirror.errors import ExitCode, MappingError, MirrorError
+from mirror.options import DEFAULT_MAX_PER_REGISTRY, Options
+
+_HELP = """Copy container images and other OCI artifacts from registry to registry.
+
+\b
+  mirror SRC=DST ...              copy what the mappings say
+  mirror SRC DST [DST ...]        the same, one source to many destinations
+  mirror --file mappings.txt      the same, from a file; - is standard input
+
+Run `mirror copy --help` for the options of a copy.
+"""
+
+_COPY_HELP = """Copy what the mappings say. This is the command when none is named.
+
+\b
+Examples:
+  mirror quay.io/team/app:1.2=registry.example.com/team/app
+  mirror quay.io/team/app:v1.*=registry.example.com/team/app
+  mirror quay.io/team/*=registry.example.com/mirror/*
+  mirror --file mappings.txt --report run.json --retry-file again.txt
+  mirror --file mappings.txt --dry-run
+
+\b
+A line of a mapping file is SRC=DST, or SRC DST [DST ...]; # starts a comment.
+A * in a tag stands for any run of characters, a source without a tag for all of
+its tags, a * at the end of a path for every repository that begins like that.
+
+\b
+Every option can be given as an environment variable as well, --dry-run as
+MIRROR_DRY_RUN=1.
+
+\b
+Exit codes:
+  0    everything asked for is at its destination
+  1    something failed; standard error and the report say what
+  2    the request makes no sense; nothing was sent
+  5    stopped with work left over
+  130  interrupted (143: terminated)
+"""
+
+
+class _DefaultCommand(typer.core.TyperGroup):
+    """A group in which anything that is no command is the arguments of `copy`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command's name where it was left out."""
+        own = {*self.commands, "-h", "--help", "--version"}
+        own |= {"--install-completion", "--show-completion"}
+        if not args or args[0] not in own:
+            args = ["copy", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_DefaultCommand,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mirror {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Serve as the group's own command, which only knows --version."""
+
+
+@app.command(help=_COPY_HELP)
+def copy(
+    mappings: given.Mappings = None,
+    files: given.Files = None,
+    dry_run: given.DryRun = False,
+    skip_missing: given.SkipMissing = False,
+    force: given.Force = False,
+    skip_mount: given.SkipMount = False,
+    fail_fast: given.FailFast = False,
+    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
+    max_registry: given.MaxRegistry = None,
+    insecure: given.Insecure = False,
+    src_tls_verify: given.SourceTlsVerify = True,
+    dest_tls_verify: given.DestinationTlsVerify = True,
+    output: given.OutputFormat = given.Output.TEXT,
+    report: given.Report = None,
+    retry_file: given.RetryFile = None,
+    progress: given.Progress = given.Show.AUTO,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
+) -> None:
+    """Copy what the mappings say."""
+    options = Options(
+        dry_run=dry_run,
+        force=force,
+        skip_mount=skip_mount,
+        skip_missing=skip_missing,
+        fail_fast=fail_fast,
+        insecure_source=insecure or not src_tls_verify,
+        insecure_destination=insecure or not dest_tls_verify,
+        max_per_registry=max_per_registry,
+        max_registry=max_registry,
+    )
+    _call(
+        "mirror.cli.copying",
+        mappings or [],
+        files or [],
+        options,
+        json=output is given.Output.JSON,
+        report=report,
+        retry_file=retry_file,
+        progress="none" if quiet and progress is given.Show.AUTO else str(progress),
+        verbosity=verbose - quiet,
+    )
+
+
+@app.command()
+def inspect(
+    reference: given.Image,
+    insecure: given.Insecure = False,
+    output: given.OutputFormat = given.Output.TEXT,
+) -> None:
+    r"""Show digest, media type, platforms, sizes and tags of a remote image.
+
+    \b
+    Example:
+      mirror inspect quay.io/prometheus/prometheus:v3.0.0
+    """
+    _call("mirror.cli.inspecting", reference, insecure=insecure, json=output is given.Output.JSON)
+
+
+@app.command()
+def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = False) -> None:
+    r"""Run the embedded registry: in memory, forgotten when it ends.
+
+    \b
+    Example:
+      mirror serve --listen 127.0.0.1:5000
+    """
+    _call("mirror.cli.serving", listen, catalog=catalog)
+
+
+@app.command()
+def demo() -> None:
+    """Copy a made-up catalog between two embedded registries, twice."""
+    _call("mirror.cli.demonstrating")
+
+
+def _call(module: str, *args: Any, **kwargs: Any) -> None:
+    """Load a command's module, run it, and end the process with what it returns."""
+    try:
+        code = importlib.import_module(module).main(*args, **kwargs)
+    except MirrorError as error:
+        # Problems of mappings begin with their own place, which editors can follow.
+        typer.echo(str(error) if isinstance(error, MappingError) else f"mirror: {error}", err=True)
+        if error.hint:
+            typer.echo(f"  {error.hint}", err=True)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; does not return."""
+    try:
+        app(prog_name="mirror")
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,141 @@
+"""The copy command: from the words of the command line to an exit code."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mirror.cli.interrupt import interruptible
+from mirror.cli.loop import run
+from mirror.cli.output import check_writable, write
+from mirror.cli.terminal import Terminal
+from mirror.engine.copying import copy
+from mirror.errors import ExitCode, UsageError
+from mirror.events import Event, ImageSettled, Status, Traffic
+from mirror.mapping.grammar import Document, Rule, parse
+from mirror.options import Options
+from mirror.report.progress import Progress, summary
+from mirror.report.result import Result
+
+
+def main(
+    mappings: Sequence[str],
+    files: Sequence[str],
+    options: Options,
+    *,
+    json: bool,
+    report: Path | None,
+    retry_file: Path | None,
+    progress: str,
+    verbosity: int,
+) -> ExitCode:
+    """Copy; return what to tell the caller.  Raises UsageError before anything is sent."""
+    rules = parse(mappings, [_read(path) for path in files])
+    if not rules:
+        raise UsageError(
+            "there is nothing to copy",
+            hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
+        )
+    for path in (report, retry_file):
+        check_writable(path)
+    terminal = Terminal()
+    return run(
+        lambda: copy_and_tell(
+            rules,
+            options,
+            terminal,
+            json=json,
+            report=report,
+            retry_file=retry_file,
+            progress=progress,
+            verbosity=verbosity,
+        )
+    )
+
+
+async def copy_and_tell(
+    rules: Sequence[Rule],
+    options: Options,
+    terminal: Terminal,
+    *,
+    json: bool = False,
+    report: Path | None = None,
+    retry_file: Path | None = None,
+    progress: str = "auto",
+    verbosity: int = 0,
+) -> ExitCode:
+    """Copy what the rules say, tell it on the terminal and in files, and judge it."""
+    telling = _Telling(terminal, json=json, verbosity=verbosity)
+    plan = None
+    async with (
+        interruptible() as interruption,
+        terminal.showing(telling.progress, telling.traffic, progress),
+    ):
+        plan = await copy(rules, options, telling.take, telling.traffic)
+    result = telling.result
+    document = result.json(telling.seconds)
+    if json:
+        terminal.print(document.decode().rstrip("\n"))
+    elif plan is not None:
+        terminal.print(plan.text(result.requests))
+    if verbosity >= 0:
+        terminal.say(telling.summary())
+    write(report, document)
+    write(retry_file, result.retry_lines().encode())
+    return interruption.exit_code or result.exit_code
+
+
+class _Telling:
+    """What the caller is told while the copy goes on, and remembered for the end."""
+
+    def __init__(self, terminal: Terminal, *, json: bool, verbosity: int) -> None:
+        self.terminal = terminal
+        self.progress = Progress()
+        self.traffic = Traffic()
+        self.result = Result(datetime.now(UTC))
+        self._json = json
+        self._verbosity = verbosity
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self._began
+
+    def summary(self) -> str:
+        """Say in one line what it came to."""
+        requests = self.result.requests.total()
+        return summary(self.result.statuses, self.traffic.moved, requests, self.seconds)
+
+    def take(self, event: Event) -> None:
+        """Take the next event."""
+        self.result.take(event)
+        self.progress.take(event)
+        if isinstance(event, ImageSettled):
+            self._settled(event)
+
+    def _settled(self, image: ImageSettled) -> None:
+        match image.status:
+            case Status.FAILED:
+                self.terminal.say(f"failed: {image.source} -> {image.destination}", "red")
+                if image.error is not None:
+                    self.terminal.say(f"  {image.error}")
+                    self.terminal.say(f"  {image.error.hint}" if image.error.hint else "", "dim")
+            case Status.COPIED if not self._json:
+                self.terminal.print(f"{image.digest} {image.destination}")
+            case Status.PLANNED if not self._json:
+                self.terminal.print(f"{image.digest} {image.source} -> {image.destination}")
+            case Status.SKIPPED | Status.UNCHANGED | Status.DEFERRED if self._verbosity > 0:
+                self.terminal.say(f"{image.status}: {image.source} -> {image.destination}", "dim")
+
+
+def _read(path: str) -> Document:
+    if path == "-":
+        return Document("<stdin>", sys.stdin.buffer.read())
+    try:
+        return Document(path, Path(path).read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"{path}: {error.strerror}", hint="This mapping file cannot be read."
+        ) from error

@@ -1,0 +1,47 @@
+"""Signals: the first ends the work in good order, the second ends the process."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskStatus
+
+from mirror.errors import ExitCode
+
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether the work was ended by a signal, and the exit code that says so."""
+
+    exit_code: ExitCode | None = None
+
+
+@asynccontextmanager
+async def interruptible() -> AsyncIterator[Interruption]:
+    """Run the block until it is done or a signal cancels it; either way it ends here."""
+    interruption = Interruption()
+    async with anyio.create_task_group() as group:
+        with anyio.CancelScope() as scope:
+            await group.start(_watch, scope, interruption)
+            yield interruption
+        group.cancel_scope.cancel()
+
+
+async def _watch(
+    scope: anyio.CancelScope,
+    interruption: Interruption,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    with anyio.open_signal_receiver(*_CODES) as signals:
+        task_status.started()
+        async for number in signals:
+            if interruption.exit_code is not None:
+                os._exit(interruption.exit_code)
+            interruption.exit_code = _CODES[number]
+            scope.cancel()

@@ -1,0 +1,15 @@
+"""The event loop: uvloop where it is installed, asyncio's own elsewhere."""
+
+import importlib.util
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+_T = TypeVar("_T")
+
+
+def run(work: Callable[[], Awaitable[_T]]) -> _T:
+    """Run a coroutine function to its end and return what it returned."""
+    fast = importlib.util.find_spec("uvloop") is not None
+    return anyio.run(work, backend="asyncio", backend_options={"use_uvloop": fast})

@@ -1,0 +1,162 @@
+"""The options that commands share: names, meanings, environment variables.
+
+One alias per option, so that it means the same wherever a command takes it.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_WHAT = "What to copy"
+_HOW = "How to copy it"
+_LIMITS = "Limits"
+_TRUST = "Trust"
+_OUTPUT = "Output"
+
+
+class Output(StrEnum):
+    """What standard output is for."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Show(StrEnum):
+    """How progress is shown on standard error."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+def _option(panel: str, *names: str, meaning: str, **more: Any) -> Any:
+    """Describe an option; each can be given as an environment variable too."""
+    long = next(name for name in names if name.startswith("--"))
+    envvar = "MIRROR_" + long.partition("/")[0].strip("-").replace("-", "_").upper()
+    more = {"envvar": envvar, "show_envvar": False, "rich_help_panel": panel, **more}
+    return typer.Option(*names, help=meaning, **more)
+
+
+Mappings = Annotated[
+    list[str] | None,
+    typer.Argument(help="SRC=DST ..., or SRC DST [DST ...].", show_default=False),
+]
+Files = Annotated[
+    list[str] | None,
+    _option(
+        _WHAT,
+        "-f",
+        "--file",
+        "--filename",
+        metavar="PATH",
+        meaning="Read mappings from this file; repeatable, - is standard input.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    _option(_WHAT, "--dry-run", meaning="Resolve everything and print the plan; change nothing."),
+]
+SkipMissing = Annotated[
+    bool,
+    _option(
+        _WHAT, "--skip-missing", meaning="A source that does not exist is skipped, not failed."
+    ),
+]
+Force = Annotated[bool, _option(_HOW, "--force", meaning="Push even what is there already.")]
+SkipMount = Annotated[
+    bool,
+    _option(_HOW, "--skip-mount", meaning="Upload what could be mounted from a neighbour."),
+]
+FailFast = Annotated[
+    bool,
+    _option(
+        _HOW,
+        "--fail-fast/--continue-on-error",
+        meaning="Stop at the first failure, or go on and report.",
+    ),
+]
+MaxPerRegistry = Annotated[
+    int,
+    _option(
+        _LIMITS,
+        "--max-per-registry",
+        min=1,
+        metavar="N",
+        meaning="Requests in flight to one registry host, at most.",
+    ),
+]
+MaxRegistry = Annotated[
+    int | None,
+    _option(
+        _LIMITS,
+        "--max-registry",
+        min=1,
+        metavar="N",
+        meaning="Registry hosts worked on at once, at most.  [default: no limit]",
+    ),
+]
+Insecure = Annotated[
+    bool, _option(_TRUST, "--insecure", meaning="Accept any certificate, and plain http.")
+]
+SourceTlsVerify = Annotated[
+    bool,
+    _option(_TRUST, "--src-tls-verify/--no-src-tls-verify", meaning="The same, at the source."),
+]
+DestinationTlsVerify = Annotated[
+    bool,
+    _option(
+        _TRUST, "--dest-tls-verify/--no-dest-tls-verify", meaning="The same, at the destination."
+    ),
+]
+OutputFormat = Annotated[
+    Output,
+    _option(
+        _OUTPUT,
+        "-o",
+        "--output",
+        meaning="Standard output: lines for people and scripts, or one JSON document.",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    _option(
+        _OUTPUT, "--report", metavar="PATH", meaning="Write the run report to this file, as JSON."
+    ),
+]
+RetryFile = Annotated[
+    Path | None,
+    _option(
+        _OUTPUT,
+        "--retry-file",
+        metavar="PATH",
+        meaning="Write the mappings that were not done to this file.",
+    ),
+]
+Progress = Annotated[
+    Show,
+    _option(
+        _OUTPUT,
+        "--progress",
+        meaning="Standard error: bars on a terminal, plain lines elsewhere.",
+    ),
+]
+Quiet = Annotated[bool, _option(_OUTPUT, "-q", "--quiet", meaning="Say only what failed.")]
+Verbose = Annotated[
+    bool, _option(_OUTPUT, "-v", "--verbose", meaning="Name every image, also the unchanged.")
+]
+Listen = Annotated[
+    str,
+    _option(
+        _HOW,
+        "--listen",
+        metavar="HOST:PORT",
+        meaning="Where to listen; port 0 is any free one.",
+    ),
+]
+Catalog = Annotated[
+    bool, _option(_HOW, "--catalog", meaning="Begin with a made-up catalog instead of empty.")
+]
+Image = Annotated[str, typer.Argument(metavar="REF", help="An image: [HOST/]PATH[:TAG][@DIGEST].")]

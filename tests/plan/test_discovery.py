@@ -1,0 +1,107 @@
+"""Which images the mappings name, and what is said when they name none."""
+
+import pytest
+
+from mirror.errors import Denied, NotFound
+from mirror.events import Status
+from mirror.plan.task import ListCatalog, ListTags, Task
+from tests.plan.world import World, kinds
+
+
+def statuses(world: World, *lines: str, **options: bool | int) -> dict[str, Status]:
+    return {image.source: image.status for image in world.mirror(*lines, **options)}
+
+
+def filled() -> World:
+    world = World()
+    for name in ("team/a:1", "team/a:2", "team/b:1", "other:1"):
+        world.image(name, name=f"s.io/{name}")
+    return world
+
+
+def test_every_tag_of_every_repository_that_matches_is_found() -> None:
+    assert statuses(filled(), "s.io/team/*=d.io/m/*") == {
+        "s.io/team/a:1": Status.COPIED,
+        "s.io/team/a:2": Status.COPIED,
+        "s.io/team/b:1": Status.COPIED,
+    }
+
+
+def test_a_tag_named_with_a_path_pattern_needs_no_tag_list() -> None:
+    world = filled()
+
+    assert statuses(world, "s.io/team/*:1=d.io/m/*").keys() == {"s.io/team/a:1", "s.io/team/b:1"}
+    assert "ListTags" not in kinds(world.done)
+
+
+def test_a_list_that_two_mappings_need_is_asked_for_once() -> None:
+    world = filled()
+    statuses(world, "s.io/team/a:1*=d.io/a", "s.io/team/a:2*=d.io/b", "s.io/t*=d.io/x/*",
+             "s.io/o*=d.io/y/*")  # fmt: skip
+
+    assert kinds(world.done).count("ListCatalog") == 1
+    assert len({t for t in world.done if isinstance(t, ListTags)}) == kinds(world.done).count(
+        "ListTags"
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["s.io/team/a:9*=d.io/a", "s.io/none/*=d.io/*", "s.io/team/*:9*=d.io/*"]
+)
+def test_a_pattern_that_matches_nothing_is_one_failure(line: str) -> None:
+    (image,) = filled().mirror(line)
+
+    assert image.status is Status.FAILED
+    assert image.source == line.partition("=")[0]
+    assert image.error is not None
+    assert (image.error.category, "matches" in str(image.error)) == ("not_found", True)
+
+
+def test_a_repository_without_a_matching_tag_is_no_failure_beside_one_that_has() -> None:
+    assert statuses(filled(), "s.io/team/*:2*=d.io/*") == {"s.io/team/a:2": Status.COPIED}
+
+
+def refusing(error: Exception, kind: type[Task], word: str = "") -> object:
+    return lambda task: error if isinstance(task, kind) and word in str(task) else None
+
+
+def test_a_list_that_is_refused_is_one_failure_of_its_mapping() -> None:
+    world = filled()
+    world.breaks = refusing(Denied("401"), ListTags)  # type: ignore[assignment]
+
+    assert statuses(world, "s.io/team/a=d.io/a", "s.io/other:1=d.io/o") == {
+        "s.io/team/a": Status.FAILED,
+        "s.io/other:1": Status.COPIED,
+    }
+
+
+def test_a_catalog_that_is_refused_is_one_failure_of_its_mapping() -> None:
+    world = filled()
+    world.breaks = refusing(Denied("401"), ListCatalog)  # type: ignore[assignment]
+
+    assert statuses(world, "s.io/team/*=d.io/*") == {"s.io/team/*": Status.FAILED}
+
+
+def test_one_repository_of_a_catalog_that_is_refused_is_named() -> None:
+    world = filled()
+    world.breaks = refusing(Denied("401"), ListTags, "team/b")  # type: ignore[assignment]
+
+    assert statuses(world, "s.io/team/*=d.io/*") == {
+        "s.io/team/a:1": Status.COPIED,
+        "s.io/team/a:2": Status.COPIED,
+        "s.io/team/b": Status.FAILED,
+    }
+
+
+def test_a_repository_that_vanished_since_the_catalog_is_no_failure() -> None:
+    world = filled()
+    world.breaks = refusing(NotFound("404"), ListTags, "team/b")  # type: ignore[assignment]
+
+    assert statuses(world, "s.io/team/*=d.io/*").keys() == {"s.io/team/a:1", "s.io/team/a:2"}
+
+
+def test_a_missing_repository_is_skipped_if_that_was_asked_for() -> None:
+    world = World()
+    world.breaks = refusing(NotFound("404"), ListTags)  # type: ignore[assignment]
+
+    assert statuses(world, "s.io/a=d.io/a", skip_missing=True) == {"s.io/a": Status.SKIPPED}

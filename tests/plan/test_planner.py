@@ -1,0 +1,331 @@
+"""What is planned for what was asked, seen without an event loop."""
+
+import pytest
+
+from mirror.errors import MirrorError, NetworkError, NotFound, Place, Side
+from mirror.events import Status
+from mirror.image.digest import Digest
+from mirror.mapping.grammar import Document, parse
+from mirror.options import Options
+from mirror.plan.planner import Planner
+from mirror.plan.task import CopyBlob, FindBlob, PutManifest, ReadManifest, Resolve, Task
+from tests.plan.world import World, kinds, settled
+
+X, Y = Digest.of(b"x").short, Digest.of(b"y").short
+
+
+def test_a_fresh_image_is_its_blobs_and_then_its_tag() -> None:
+    world = World()
+    world.image("x", "y", name="s.io/a:1")
+
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert image.status is Status.COPIED
+    assert image.bytes_copied == 2
+    assert world.acts() == [
+        f"copy {X} to d.io/a from d.io/a",
+        f"copy {Y} to d.io/a from d.io/a",
+        "put d.io/a:1",
+    ]
+
+
+def test_both_sides_are_asked_before_either_answers() -> None:
+    rules = parse(["s.io/a:1=d.io/a"])
+
+    assert kinds(Planner(rules, Options()).tasks()) == ["Resolve", "Resolve"]
+
+
+def test_an_unchanged_image_costs_two_questions() -> None:
+    world = World()
+    world.there["d.io/a:1"] = world.image("x", name="s.io/a:1").digest
+
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert image.status is Status.UNCHANGED
+    assert kinds(world.done) == ["Resolve", "Resolve"]
+
+
+def test_children_go_before_their_index_and_the_tag_goes_last() -> None:
+    world = World()
+    one, two = world.image("x"), world.image("x", "y")
+    inner = world.index(two)
+    world.index(one, inner, name="s.io/a:1")
+
+    world.mirror("s.io/a:1=d.io/a")
+    puts = [act for act in world.acts() if act.startswith("put")]
+
+    assert puts[-1] == "put d.io/a:1"
+    assert puts.index(f"put d.io/a@{two.digest}") < puts.index(f"put d.io/a@{inner.digest}")
+    assert len(puts) == 4
+
+
+def test_a_blob_named_by_many_is_copied_once() -> None:
+    world = World()
+    for tag in "123":
+        world.image("x", tag, name=f"s.io/a:{tag}")
+
+    world.mirror("s.io/a=d.io/a")
+
+    assert [act for act in world.acts() if X in act] == [f"copy {X} to d.io/a from d.io/a"]
+
+
+def test_a_blob_that_another_repository_has_is_mounted_from_there() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.image("x", name="s.io/b:1")
+
+    world.mirror("s.io/a:1=d.io/a", "s.io/b:1=d.io/b")
+
+    assert f"copy {X} to d.io/b from d.io/a" in world.acts()
+
+
+def test_within_one_registry_blobs_are_mounted_from_the_source() -> None:
+    world = World()
+    world.blobs.add(("s.io/a", Digest.of(b"x")))
+    world.image("x", name="s.io/a:1")
+
+    (image,) = world.mirror("s.io/a:1=s.io/b")
+
+    assert image.bytes_copied == 0
+    assert world.acts() == [f"copy {X} to s.io/b from s.io/a", "put s.io/b:1"]
+
+
+def test_another_tag_in_the_same_repository_is_one_put() -> None:
+    world = World()
+    world.index(world.image("x"), name="s.io/a:1")
+
+    world.mirror("s.io/a:1=s.io/a:2")
+
+    assert kinds(world.done) == ["Resolve", "Resolve", "ReadManifest", "PutManifest"]
+
+
+def test_a_repository_that_exists_is_asked_for_each_blob_first() -> None:
+    world = World()
+    world.there["d.io/a:1"] = world.image("x").digest
+    world.blobs.add(("d.io/a", Digest.of(b"x")))
+    world.image("x", "y", name="s.io/a:1")
+
+    world.mirror("s.io/a:1=d.io/a")
+
+    assert kinds(world.done).count("FindBlob") == 2
+    assert world.acts() == [f"copy {Y} to d.io/a", "put d.io/a:1"]
+
+
+def test_two_tags_with_one_digest_are_read_once_and_put_twice() -> None:
+    world = World()
+    world.tags["s.io/a:2"] = world.image("x", name="s.io/a:1")
+
+    world.mirror("s.io/a=d.io/a")
+
+    assert kinds(world.done).count("ReadManifest") == 1
+    assert [act for act in world.acts() if "put" in act] == ["put d.io/a:1", "put d.io/a:2"]
+
+
+def test_one_source_to_many_destinations_is_resolved_and_read_once() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+
+    world.mirror("s.io/a:1 d.io/a e.io/a f.io/a")
+    asked = [t for t in world.done if isinstance(t, ReadManifest)]
+    resolved = [t for t in world.done if isinstance(t, Resolve) and t.side is Side.SOURCE]
+
+    assert (len(asked), len(resolved)) == (1, 1)
+
+
+def test_a_digest_needs_no_looking_up() -> None:
+    world = World()
+    digest = world.image("x").digest
+
+    (image,) = world.mirror(f"s.io/a@{digest}=d.io/a")
+
+    assert image.destination == f"d.io/a@{digest}"
+    assert [t.side for t in world.done if isinstance(t, Resolve)] == [Side.DESTINATION]
+
+
+def test_without_mounts_the_repository_is_looked_for_once() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.image("y", name="s.io/a:2")
+
+    world.mirror("s.io/a=d.io/a", skip_mount=True)
+
+    assert kinds(world.done).count("FindRepository") == 1
+    assert kinds(world.done).count("FindBlob") == 0
+    assert all(t.mount_from is None for t in world.done if isinstance(t, CopyBlob))
+
+
+def test_force_asks_nothing_of_the_destination() -> None:
+    world = World()
+    world.there["d.io/a:1"] = world.image("x", name="s.io/a:1").digest
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", force=True)
+
+    assert image.status is Status.COPIED
+    assert kinds(world.done) == ["Resolve", "ReadManifest", "CopyBlob", "PutManifest"]
+
+
+def test_force_of_a_digest_begins_by_reading_it() -> None:
+    world = World()
+    digest = world.image("x").digest
+
+    world.mirror(f"s.io/a@{digest}=d.io/a", force=True)
+
+    assert kinds(world.done) == ["ReadManifest", "CopyBlob", "PutManifest"]
+
+
+def test_a_dry_run_asks_but_never_mounts_to_find_out() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", dry_run=True)
+
+    assert image.status is Status.PLANNED
+    assert kinds(world.done).count("FindRepository") == 1
+    assert world.acts()[0] == f"copy {X} to d.io/a"
+
+
+def test_foreign_layers_stay_where_they_are() -> None:
+    world = World()
+    layer = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": str(Digest.of(b"x")), "size": 1, "urls": ["https://e.com/x"],
+    }  # fmt: skip
+    world._add({"layers": [layer]}, "", "s.io/a:1")
+
+    world.mirror("s.io/a:1=d.io/a")
+
+    assert world.acts() == ["put d.io/a:1"]
+
+
+def broken(error: MirrorError, kind: type[Task], word: str = "") -> object:
+    return lambda task: error if isinstance(task, kind) and word in str(task) else None
+
+
+def test_one_broken_image_does_not_stop_another() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.image("y", name="s.io/b:1")
+    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+
+    images = {image.source: image.status for image in world.mirror("s.io/*=d.io/*")}
+
+    assert images == {"s.io/a:1": Status.FAILED, "s.io/b:1": Status.COPIED}
+    assert "put d.io/a:1" not in world.acts()
+
+
+def test_a_failure_reaches_every_image_that_needs_what_failed() -> None:
+    world = World()
+    shared = world.image("x")
+    world.index(shared, name="s.io/a:1")
+    world.index(shared, world.image("y"), name="s.io/a:2")
+    world.image("y", name="s.io/a:3")
+    error = NetworkError("gone")
+    world.breaks = broken(error, CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+
+    images = world.mirror("s.io/a=d.io/a")
+
+    assert {i.source: i.error for i in images} == {
+        "s.io/a:1": error, "s.io/a:2": error, "s.io/a:3": None,
+    }  # fmt: skip
+
+
+def test_what_only_a_failed_image_needs_is_dropped() -> None:
+    world = World()
+    world.image("x", "y", "z", name="s.io/a:1")
+    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+
+    world.mirror("s.io/a:1=d.io/a")
+
+    assert world.acts() == []
+
+
+@pytest.mark.parametrize("kind", [Resolve, ReadManifest, CopyBlob, PutManifest])
+def test_an_error_anywhere_is_one_failure_of_the_image(kind: type[Task]) -> None:
+    world = World()
+    world.index(world.image("x"), name="s.io/a:1")
+    world.breaks = broken(NetworkError("gone"), kind)  # type: ignore[assignment]
+
+    images = world.mirror("s.io/a:1=d.io/a")
+
+    assert [image.status for image in images] == [Status.FAILED]
+
+
+def test_an_error_while_looking_is_a_failure_too() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.there["d.io/a:1"] = world.image("y").digest
+    world.breaks = broken(NetworkError("gone"), FindBlob)  # type: ignore[assignment]
+
+    assert [i.status for i in world.mirror("s.io/a:1=d.io/a")] == [Status.FAILED]
+
+
+@pytest.mark.parametrize("line", ["s.io/a:1=d.io/a", f"s.io/a@{Digest.of(b'x')}=d.io/a"])
+def test_a_missing_source_is_skipped_only_if_that_was_asked_for(line: str) -> None:
+    (failed,) = World().mirror(line)
+    (skipped,) = World().mirror(line, skip_missing=True)
+
+    assert (failed.status, skipped.status) == (Status.FAILED, Status.SKIPPED)
+
+
+def test_a_missing_blob_is_never_skipped() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.breaks = broken(NotFound("404"), CopyBlob)  # type: ignore[assignment]
+
+    assert [i.status for i in world.mirror("s.io/a:1=d.io/a", skip_missing=True)] == [Status.FAILED]
+
+
+def test_indexes_within_indexes_end_somewhere() -> None:
+    world = World()
+    nested = world.image("x")
+    for _ in range(10):
+        nested = world.index(nested)
+    world.index(nested, name="s.io/a:1")
+
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert image.error is not None
+    assert image.error.category == "unsupported"
+    assert image.error.place == Place(Side.SOURCE, image.error.place.reference, "walking the index")  # type: ignore[union-attr]
+
+
+def test_two_sources_for_one_tag_are_refused_when_a_wildcard_makes_them() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.image("y", name="s.io/b:1")
+
+    images = world.mirror("s.io/a:1=d.io/z", "s.io/b:*=d.io/z")
+
+    assert [i.status for i in images] == [Status.FAILED, Status.COPIED]
+    assert images[0].error is not None
+    assert images[0].error.category == "policy"
+
+
+def test_an_image_named_twice_is_copied_once() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+
+    assert len(world.mirror("s.io/a:1=d.io/a", "s.io/a=d.io/a")) == 1
+
+
+def test_no_more_images_are_opened_than_there_is_room_for() -> None:
+    lines = "\n".join(f"s.io/a:{n}=d.io/a" for n in range(100))
+    planner = Planner(parse(documents=[Document("f", lines.encode())]), Options(max_per_registry=2))
+
+    first = planner.tasks()
+    assert len(first) == 2 * 8
+    assert planner.tasks() == []
+
+    planner.learn(first[0], NotFound("404"))
+    assert kinds(planner.tasks()) == ["Resolve", "Resolve"]
+
+
+def test_what_is_abandoned_is_told_of_as_deferred() -> None:
+    lines = "\n".join([f"s.io/a:{n}=d.io/a" for n in range(20)] + ["s.io/b=d.io/b"])
+    planner = Planner(parse(documents=[Document("f", lines.encode())]), Options(max_per_registry=2))
+    planner.tasks()
+    planner.abandon()
+    told = settled(planner.events)
+
+    assert len(told) == 21
+    assert {image.status for image in told} == {Status.DEFERRED}

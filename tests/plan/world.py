@@ -1,0 +1,129 @@
+"""A made-up world of registries, and the answers it gives to a planner's tasks."""
+
+import json
+from collections.abc import Callable, Iterable
+
+from mirror.errors import MirrorError, NotFound, Side
+from mirror.events import Event, ImageSettled, Landing
+from mirror.image.digest import Digest
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
+from mirror.mapping.grammar import Document, parse
+from mirror.options import Options
+from mirror.plan.planner import Planner
+from mirror.plan.task import (
+    Answer,
+    CopyBlob,
+    FindBlob,
+    FindRepository,
+    Landed,
+    ListCatalog,
+    ListTags,
+    PutManifest,
+    ReadManifest,
+    Resolve,
+    Task,
+)
+
+Break = Callable[[Task], MirrorError | None]
+
+
+def descriptor(content: bytes, media_type: str = "application/x") -> dict[str, object]:
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+class World:
+    """What the source has; what the destination has is what tasks brought there."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, Manifest] = {}
+        self.manifests: dict[Digest, Manifest] = {}
+        self.there: dict[str, Digest] = {}
+        self.blobs: set[tuple[str, Digest]] = set()
+        self.done: list[Task] = []
+        self.breaks: Break = lambda _: None
+
+    def image(self, *blobs: str, name: str = "") -> Manifest:
+        """Make up a manifest of these blobs, under a name like ``s.io/app:1``."""
+        layers = [descriptor(blob.encode()) for blob in blobs]
+        return self._add({"layers": layers}, OCI_MANIFEST, name)
+
+    def index(self, *children: Manifest, name: str = "") -> Manifest:
+        """Make up an index of these children."""
+        listed = [descriptor(child.content, child.media_type) for child in children]
+        return self._add({"manifests": listed}, OCI_INDEX, name)
+
+    def mirror(self, *lines: str, **options: bool | int) -> list[ImageSettled]:
+        """Carry out a copy, one task after the other; return what became of each image."""
+        rules = parse(documents=[Document("f", "\n".join(lines).encode())])
+        planner = Planner(rules, Options(**options))  # type: ignore[arg-type]
+        while tasks := planner.tasks():
+            for task in tasks:
+                if (dispatched := planner.dispatch(task)) is None:
+                    planner.learn(task, MirrorError("dropped"))
+                else:
+                    planner.learn(task, self.breaks(dispatched) or self._answer(dispatched))
+        return settled(planner.events)
+
+    def acts(self) -> list[str]:
+        """What was changed, in order: ``put d.io/a:1``, ``copy d.io/a x``."""
+        return [said for task in self.done if (said := _say(task))]
+
+    def _add(self, document: dict[str, object], media_type: str, name: str) -> Manifest:
+        manifest = Manifest.parse(json.dumps(document).encode(), media_type)
+        self.manifests[manifest.digest] = manifest
+        if name:
+            self.tags[name] = manifest
+        return manifest
+
+    def _answer(self, task: Task) -> Answer | MirrorError:
+        self.done.append(task)
+        match task:
+            case ListCatalog():
+                return tuple(sorted({n.partition("/")[2].partition(":")[0] for n in self.tags}))
+            case ListTags():
+                own = (n.rpartition(":") for n in self.tags)
+                return tuple(tag for name, _, tag in own if name == str(task.repository))
+            case Resolve(side=Side.SOURCE):
+                found = self.tags.get(str(task.reference))
+                return found.descriptor if found else NotFound("404")
+            case Resolve():
+                digest = self.there.get(str(task.reference))
+                return self.manifests[digest].descriptor if digest else None
+            case ReadManifest():
+                return self.manifests.get(task.digest) or NotFound("404")
+            case FindRepository():
+                return any(name.startswith(f"{task.repository}:") for name in self.there)
+            case FindBlob():
+                return (str(task.repository), task.blob.digest) in self.blobs
+            case CopyBlob():
+                return self._copy(task)
+            case PutManifest():
+                self.there[str(task.destination)] = task.manifest.digest
+                return None
+        raise AssertionError(task)
+
+    def _copy(self, task: CopyBlob) -> Landed:
+        known = (str(task.mount_from), task.blob.digest) in self.blobs
+        self.blobs.add((str(task.destination), task.blob.digest))
+        if not known:
+            return Landed(Landing.COPIED)
+        own = task.mount_from == task.destination
+        return Landed(Landing.PRESENT if own else Landing.MOUNTED)
+
+
+def settled(events: Iterable[Event]) -> list[ImageSettled]:
+    return [event for event in events if isinstance(event, ImageSettled)]
+
+
+def kinds(tasks: Iterable[Task]) -> list[str]:
+    return [type(task).__name__ for task in tasks]
+
+
+def _say(task: Task) -> str:
+    match task:
+        case CopyBlob():
+            origin = f" from {task.mount_from}" if task.mount_from else ""
+            return f"copy {task.blob.digest.short} to {task.destination}{origin}"
+        case PutManifest():
+            return f"put {task.destination}"
+    return ""

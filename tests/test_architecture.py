@@ -1,0 +1,153 @@
+"""The shape of the package, held by a test.
+
+Floors are listed from the ground up.  A module may import from its own package
+and from packages on lower floors: never sideways, never up, and not under
+TYPE_CHECKING either.  Only the modules in MAY_AWAIT meet the outside world.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import mirror
+
+FLOORS = [
+    {"errors"},
+    {"options", "image"},
+    {"events", "mapping", "wire"},
+    {"plan", "report", "demo"},
+    {"registry"},
+    {"engine"},
+    {"cli"},
+]
+MAY_AWAIT = {
+    "mirror.demo.server",
+    "mirror.registry.transport",
+    "mirror.registry.endpoint",
+    "mirror.registry.client",
+    "mirror.registry.registries",
+    "mirror.engine.transfer",
+    "mirror.engine.perform",
+    "mirror.engine.run",
+    "mirror.engine.copying",
+    "mirror.engine.inspection",
+    "mirror.cli.copying",
+    "mirror.cli.demonstrating",
+    "mirror.cli.inspecting",
+    "mirror.cli.interrupt",
+    "mirror.cli.loop",
+    "mirror.cli.output",
+    "mirror.cli.serving",
+    "mirror.cli.terminal",
+}
+OUTSIDE = {"aiohttp", "anyio", "asyncio", "os", "signal", "socket", "ssl", "subprocess",
+           "tempfile", "threading", "time"}  # fmt: skip
+LONGEST_MODULE = 350
+LONGEST_BODY = 50
+
+ROOT = Path(mirror.__file__).parent
+PATHS = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path
+    for path in ROOT.rglob("*.py")
+    if path not in {ROOT / "__init__.py", ROOT / "__main__.py"}
+}
+TREES = {module: ast.parse(path.read_text()) for module, path in PATHS.items()}
+FLOOR_OF = {package: level for level, floor in enumerate(FLOORS) for package in floor}
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every name this module imports, in full: ``mirror.image.digest.Digest``."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import hides the floor it reaches"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules_used(module: str) -> set[str]:
+    return {
+        other
+        for name in imports(module)
+        for other in TREES
+        if name == other or name.startswith(f"{other}.")
+    }
+
+
+def functions(module: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_imports_only_go_down(module: str) -> None:
+    here = module.split(".")[1]
+    packages = {
+        name.split(".")[1] for name in imports(module) if re.match(r"mirror\.(?!__version__)", name)
+    }
+    assert all(FLOOR_OF[package] < FLOOR_OF[here] for package in packages - {here})
+
+
+def test_no_module_is_its_own_ancestor() -> None:
+    TopologicalSorter({module: modules_used(module) for module in TREES}).prepare()
+
+
+@pytest.mark.parametrize("module", sorted(TREES.keys() - MAY_AWAIT))
+def test_pure_modules_do_not_meet_the_outside(module: str) -> None:
+    assert not OUTSIDE & {name.split(".")[0] for name in imports(module)}
+    assert not [n for n in ast.walk(TREES[module]) if isinstance(n, ast.AsyncFunctionDef)]
+
+
+def test_the_list_of_modules_that_may_await_has_no_strangers() -> None:
+    assert TREES.keys() >= MAY_AWAIT
+    assert len(MAY_AWAIT) * 3 <= len(TREES) + 2, "two thirds of the modules are pure"
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_nothing_is_imported_later_to_dodge_the_floors(module: str) -> None:
+    top = {id(node) for node in TREES[module].body}
+    inner = [
+        node
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in top
+    ]
+    assert not inner
+
+
+def test_the_http_library_is_known_to_one_client_module_and_the_embedded_server() -> None:
+    users = {module for module in TREES if "aiohttp" in {n.split(".")[0] for n in imports(module)}}
+    assert users == {"mirror.registry.transport", "mirror.demo.server"}
+
+
+@pytest.mark.parametrize("module", [m for m in TREES if m.startswith("mirror.demo.")])
+def test_the_embedded_registry_shares_only_the_nouns_with_the_client(module: str) -> None:
+    used = {name.split(".")[1] for name in imports(module) if name.startswith("mirror.")}
+    assert used <= {"demo", "image"} | ({"errors"} if module == "mirror.demo.store" else set())
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_modules_and_functions_stay_small(module: str) -> None:
+    assert len(PATHS[module].read_text().splitlines()) <= LONGEST_MODULE
+    for function in functions(module):
+        if function.name in {"copy"} and module == "mirror.cli.app":
+            continue  # a signature is the command's options, one by one
+        first = function.body[1 if ast.get_docstring(function) else 0 :] or function.body
+        assert (function.end_lineno or 0) - first[0].lineno < LONGEST_BODY, function.name
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_every_public_name_has_a_docstring(module: str) -> None:
+    assert ast.get_docstring(TREES[module])
+    for node in TREES[module].body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.name.startswith("_") or ast.get_docstring(node), node.name
+
+
+def test_every_task_has_an_owner() -> None:
+    for module, path in PATHS.items():
+        assert not re.search(r"create_task\(|ensure_future|\bgather\(", path.read_text()), module

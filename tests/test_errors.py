@@ -1,0 +1,46 @@
+"""Errors: what they say, where they happened, what the process returns for them."""
+
+import inspect
+
+import pytest
+
+from mirror import errors
+from mirror.errors import ExitCode, MirrorError, NotFound, Place, Side, placed
+
+HERE = Place(Side.SOURCE, "q.io/a:1", "reading the manifest")
+KINDS = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, MirrorError)]
+CATEGORIES = {"auth", "not_found", "rate_limited", "too_large", "registry", "network",
+              "integrity", "policy", "unsupported"}  # fmt: skip
+
+
+def test_an_error_says_side_reference_attempt_and_answer() -> None:
+    error = NotFound("404 Not Found").at(HERE)
+
+    assert str(error) == "source q.io/a:1: reading the manifest: 404 Not Found"
+
+
+def test_the_innermost_place_stays() -> None:
+    with (
+        pytest.raises(NotFound) as caught,
+        placed(Place(Side.DESTINATION, "x", "y")),
+        placed(HERE),
+    ):
+        raise NotFound("gone")
+    assert caught.value.place == HERE
+
+
+def test_a_hint_can_be_the_errors_own() -> None:
+    assert NotFound("x", hint="look left").hint == "look left"
+    assert NotFound("x").hint == NotFound.hint != ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_a_category_and_a_place_in_the_docstring(kind: type[MirrorError]) -> None:
+    assert kind.category in CATEGORIES
+    assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_usage_errors_are_told_apart_from_failures() -> None:
+    assert errors.MappingError(("f:1: x", "f:2: y")).exit_code is ExitCode.USAGE
+    assert str(errors.MappingError(("f:1: x", "f:2: y"))) == "f:1: x\nf:2: y"
+    assert MirrorError.exit_code is ExitCode.FAILED

@@ -1,0 +1,103 @@
+"""Lists, page by page, from registries of every kind."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.errors import RegistryError
+from mirror.image.reference import Repository
+from mirror.wire.listing import Listing, catalog, next_page, tags_of
+from mirror.wire.message import Reply
+
+HERE = "https://r.io/v2/app/tags/list?n=1000"
+APP = Repository.parse("r.io/app")
+
+
+def reply(link: str = "") -> Reply:
+    return Reply(200, HERE, {"Link": link} if link else {})
+
+
+def page(*names: str | None) -> bytes:
+    return json.dumps({"name": "app", "tags": names}).encode()
+
+
+def test_a_list_of_one_page_is_over_after_it() -> None:
+    listing = tags_of(APP)
+    assert listing.request().url == "/v2/app/tags/list?n=1000"
+
+    assert listing.page(reply(), page("a", "b")) == ("a", "b")
+    assert listing.over
+
+
+@pytest.mark.parametrize(
+    "link",
+    ['</v2/app/tags/list?last=b&n=2>; rel="next"',
+     '<https://r.io/v2/app/tags/list?last=b&n=2>; rel="next"',
+     "<?last=b&n=2>;rel=next",
+     '<list?last=b&n=2>; title="x"; rel="next"',
+     '</v2/x>; rel="prev", </v2/app/tags/list?last=b&n=2>; rel="next"'],
+)  # fmt: skip
+def test_the_next_page_is_where_the_link_says(link: str) -> None:
+    listing = tags_of(APP)
+    listing.page(reply(link), page("a", "b"))
+
+    assert not listing.over
+    assert listing.request().url.endswith("tags/list?last=b&n=2")
+    assert listing.page(reply(), page("c")) == ("c",)
+    assert listing.over
+
+
+@pytest.mark.parametrize(
+    "link", ["", "nonsense", "<x>", '</v2/x>; rel="prev"', '<https://evil.io/x>; rel="next"']
+)
+def test_what_leads_nowhere_is_the_end(link: str) -> None:
+    assert next_page(reply(link)) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"tags": null}', b'{"tags": []}', b"{}", b'{"tags": [null, ""]}']
+)
+def test_an_empty_list_has_many_spellings(content: bytes) -> None:
+    assert tags_of(APP).page(reply(), content) == ()
+
+
+def test_a_catalog_lists_repositories() -> None:
+    listing = catalog()
+    assert listing.request().url == "/v2/_catalog?n=1000"
+    assert listing.page(reply(), b'{"repositories": ["a", "b/c"]}') == ("a", "b/c")
+
+
+def test_a_page_that_brings_nothing_new_is_the_last() -> None:
+    listing = tags_of(APP)
+    listing.page(reply("<?last=b>; rel=next"), page("a", "b"))
+
+    assert listing.page(reply("<?last=c>; rel=next"), page("b", "a")) == ()
+    assert listing.over
+
+
+def test_a_page_asked_for_before_is_not_asked_for_again() -> None:
+    listing = tags_of(APP)
+    listing.page(reply("<?last=b>; rel=next"), page("a"))
+    listing.page(reply("<?last=b>; rel=next"), page("b"))
+
+    assert listing.over
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'{"tags": "x"}', b'{"tags": [1]}'])
+def test_what_is_no_page_is_an_error(content: bytes) -> None:
+    with pytest.raises(RegistryError, match="instead of a list"):
+        tags_of(APP).page(Reply(200, HERE, {"Content-Type": "text/html"}), content)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef")), max_size=20), st.sampled_from("12"))
+def test_every_sequence_of_pages_comes_to_an_end(pages: list[list[str]], last: str) -> None:
+    listing: Listing = tags_of(APP)
+    names: list[str] = []
+    for content in pages:
+        if listing.over:
+            break
+        names += listing.page(reply(f"<?last={last}{len(names)}>; rel=next"), page(*content))
+
+    assert len(names) == len(set(names)) <= 6

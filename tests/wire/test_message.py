@@ -1,0 +1,26 @@
+"""Requests and replies, the two values of the one verb."""
+
+import pytest
+
+from mirror.wire.message import Reply, Request
+
+
+def test_a_request_is_shown_without_its_query() -> None:
+    request = Request("PUT", "https://r.io/v2/a/blobs/uploads/1?_state=secret")
+
+    assert str(request) == "PUT https://r.io/v2/a/blobs/uploads/1"
+
+
+@pytest.mark.parametrize(
+    ("stated", "media_type"),
+    [("text/html; charset=utf-8", "text/html"), ("Application/JSON", "application/json"), ("", "")],
+)
+def test_the_media_type_is_the_content_type_without_parameters(
+    stated: str, media_type: str
+) -> None:
+    assert Reply(200, "", {"Content-Type": stated}).media_type == media_type
+
+
+@pytest.mark.parametrize(("stated", "length"), [("12", 12), ("", None), ("x", None), ("²", None)])
+def test_a_length_is_a_number_or_unknown(stated: str, length: int | None) -> None:
+    assert Reply(200, "", {"Content-Length": stated}).length == length
