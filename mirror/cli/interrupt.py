@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-from anyio.abc import TaskStatus
 
+from mirror.cli.beside import beside
 from mirror.errors import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
@@ -25,23 +25,16 @@ class Interruption:
 async def interruptible() -> AsyncIterator[Interruption]:
     """Run the block until it is done or a signal cancels it; either way it ends here."""
     interruption = Interruption()
-    async with anyio.create_task_group() as group:
-        with anyio.CancelScope() as scope:
-            await group.start(_watch, scope, interruption)
-            yield interruption
-        group.cancel_scope.cancel()
-
-
-async def _watch(
-    scope: anyio.CancelScope,
-    interruption: Interruption,
-    *,
-    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
     with anyio.open_signal_receiver(*_CODES) as signals:
-        task_status.started()
-        async for number in signals:
-            if interruption.exit_code is not None:
-                os._exit(interruption.exit_code)
-            interruption.exit_code = _CODES[number]
-            scope.cancel()
+        scope = anyio.CancelScope()
+
+        async def watch() -> None:
+            async for number in signals:
+                if interruption.exit_code is not None:
+                    os._exit(interruption.exit_code)
+                interruption.exit_code = _CODES[number]
+                scope.cancel()
+
+        async with beside(watch):
+            with scope:
+                yield interruption

@@ -1,5 +1,7 @@
 """The serve command: the embedded registry, until a signal ends it."""
 
+import os
+
 import anyio
 
 from mirror.cli.interrupt import interruptible
@@ -32,6 +34,7 @@ async def _serve(registry: EmbeddedRegistry, host: str, port: int) -> ExitCode:
                 terminal.print(address)
                 await anyio.sleep_forever()
         except OSError as error:
-            raise UsageError(f"{host}:{port}: {error.strerror}", hint=_EXAMPLE) from error
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise UsageError(f"{host}:{port}: {reason}", hint=_EXAMPLE) from error
     # Being ended by a signal is what a server is for.
     return ExitCode.DONE

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from rich.console import Console, Group
@@ -13,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from mirror.cli.beside import beside
 from mirror.events import Traffic
 from mirror.report.progress import Progress, clock, size
 
@@ -57,14 +59,12 @@ class Terminal:
         """Show progress while the block lasts: ``auto``, ``bar``, ``plain`` or ``none``."""
         if how == "auto":
             how = "bar" if self.console.is_terminal else "plain"
-        async with anyio.create_task_group() as group:
-            match how:
-                case "bar":
-                    group.start_soon(self._draw_bars, progress, traffic)
-                case "plain":
-                    group.start_soon(self._write_lines, progress, traffic)
+        if how == "none":
             yield
-            group.cancel_scope.cancel()
+            return
+        draw = self._draw_bars if how == "bar" else self._write_lines
+        async with beside(partial(draw, progress, traffic)):
+            yield
 
     async def _draw_bars(self, progress: Progress, traffic: Traffic) -> None:
         with Live(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -94,7 +95,8 @@ class Transport:
         headers = dict(request.headers)
         if request.length is not None:
             headers["Content-Length"] = str(request.length)
-        self._tell(RequestSent(url.authority, request.method))
+        place = urlsplit(request.url).netloc
+        self._tell(RequestSent(place, request.method))
         try:
             async with self._session.request(
                 request.method,
@@ -111,11 +113,10 @@ class Transport:
                     response.reason or "",
                 )
         except (aiohttp.ClientError, OSError) as error:
-            raise _network_error(error, url) from error
+            raise _network_error(error, place) from error
 
 
-def _network_error(error: Exception, url: URL) -> NetworkError:
-    place = url.authority
+def _network_error(error: Exception, place: str) -> NetworkError:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return NetworkError(

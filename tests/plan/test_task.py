@@ -45,8 +45,14 @@ def test_a_blob_that_others_may_want_is_a_flight_to_their_registry() -> None:
 
 
 def test_what_finishes_goes_before_what_begins() -> None:
-    ranks: list[type[kinds.Task]] = [kinds.PutManifest, kinds.CopyBlob, kinds.FindBlob, kinds.ReadManifest, kinds.Resolve,
-             kinds.ListTags]  # fmt: skip
+    ranks: list[type[kinds.Task]] = [
+        kinds.PutManifest,
+        kinds.CopyBlob,
+        kinds.FindBlob,
+        kinds.ReadManifest,
+        kinds.Resolve,
+        kinds.ListTags,
+    ]
     assert [kind.rank for kind in ranks] == sorted(kind.rank for kind in ranks)
 
 

@@ -1,0 +1,73 @@
+"""The commands: what they are called, what they cost to ask for help, what they refuse."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Run, environment
+
+
+def test_help_loads_neither_the_http_library_nor_yaml() -> None:
+    program = (
+        "import sys; sys.argv = ['mirror', '--help']\n"
+        "from mirror.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'aiohttp', 'yaml', 'anyio', 'msgspec', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+        env=environment(),
+    )  # fmt: skip
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("copy", "--help"), ("inspect", "-h")])
+def test_help_has_examples(mirror: Run, words: tuple[str, ...]) -> None:
+    ran = mirror(*words)
+
+    assert ran.code == 0
+    assert "  mirror " in ran.out
+
+
+def test_the_version_is_said(mirror: Run) -> None:
+    assert mirror("--version").out.startswith("mirror 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "nothing to copy"),
+     (("--no-such-option",), "No such option"),
+     (("--max-per-registry", "0", "a.io/b:1=c.io/d"), "Invalid value for '--max-per-registry'"),
+     (("--file", "/nonexistent/file"), "/nonexistent/file: No such file"),
+     (("--file", "/"), "/: Is a directory"),
+     (("a.io/b:1",), "<arguments>:1: 'a.io/b:1' has no destination"),
+     (("a.io/b:1=c.io/d", "stray"), "<arguments>:2: stray word 'stray'"),
+     (("a.io/b:1=c.io/d", "a.io/x:1=c.io/d:1"), "two sources"),
+     (("--report", "/nonexistent/x", "a.io/b:1=c.io/d"), "/nonexistent/x: cannot be written"),
+     (("--retry-file", "/", "a.io/b:1=c.io/d"), "/: is a directory"),
+     (("inspect", "a//b"), "not a repository path"),
+     (("serve", "--listen", "nowhere"), "no address to listen on"),
+     (("serve", "--listen", "127.0.0.1:99999"), "no address to listen on"),
+     (("serve", "--listen", "192.0.2.1:5000"), "192.0.2.1:5000")],
+)  # fmt: skip
+def test_what_makes_no_sense_ends_with_2_and_says_why(
+    mirror: Run, words: tuple[str, ...], said: str
+) -> None:
+    ran = mirror(*words)
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert ran.out == ""
+
+
+def test_forty_wrong_lines_are_told_at_once(mirror: Run) -> None:
+    ran = mirror("--file", "-", stdin="wrong\n" * 40)
+
+    assert ran.code == 2
+    assert [line.split(": ")[0] for line in ran.err.splitlines()[:40]] == [
+        f"<stdin>:{n}" for n in range(1, 41)
+    ]

@@ -1,0 +1,172 @@
+"""The copy command, run by its user."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, command, environment
+
+
+def test_standard_output_has_a_line_for_each_push(mirror: Run, catalog: str, empty: str) -> None:
+    ran = mirror(f"{catalog}/shop/*={empty}/m/*")
+    lines = sorted(line.split(" ") for line in ran.out.splitlines())
+
+    assert ran.code == 0
+    assert len(lines) == 9
+    assert all(digest.startswith("sha256:") for digest, _ in lines)
+    assert f"{empty}/m/cart:latest" in [reference for _, reference in lines]
+    assert "9 copied" in ran.err
+
+    again = mirror(f"{catalog}/shop/*={empty}/m/*")
+    assert (again.code, again.out) == (0, "")
+    assert "9 unchanged" in again.err
+
+
+def test_one_source_goes_to_many_destinations(mirror: Run, catalog: str, empty: str) -> None:
+    ran = mirror(f"{catalog}/shop/cart:1.0", f"{empty}/a", f"{empty}/b:new")
+
+    assert ran.code == 0
+    assert {line.split(" ")[1] for line in ran.out.splitlines()} == {
+        f"{empty}/a:1.0", f"{empty}/b:new",
+    }  # fmt: skip
+
+
+def test_mappings_come_from_files_and_standard_input(
+    mirror: Run, catalog: str, empty: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mappings.txt"
+    file.write_text(f"# the cart\n{catalog}/shop/cart:1.0={empty}/a\n")
+
+    ran = mirror("-f", str(file), "-f", "-", stdin=f"{catalog}/shop/cart:1.1 {empty}/b")
+
+    assert (ran.code, len(ran.out.splitlines())) == (0, 2)
+
+
+def test_options_come_from_the_environment(mirror: Run, catalog: str, empty: str) -> None:
+    ran = mirror(f"{catalog}/shop/cart:1.0={empty}/a", MIRROR_DRY_RUN="1")
+
+    assert "1 planned" in ran.err
+
+
+def test_a_failure_is_told_with_what_to_try_and_the_rest_is_delivered(
+    mirror: Run, catalog: str, empty: str, tmp_path: Path
+) -> None:
+    report, retry = tmp_path / "run.json", tmp_path / "retry.txt"
+    report.write_text("old")
+
+    ran = mirror(
+        f"{catalog}/shop/cart:9={empty}/a", f"{catalog}/shop/cart:1.0={empty}/b",
+        "--report", str(report), "--retry-file", str(retry),
+    )  # fmt: skip
+    document = json.loads(report.read_text())
+    (failed,) = [image for image in document["images"] if image["status"] == "failed"]
+
+    assert ran.code == 1
+    assert f"source {catalog}/shop/cart:9: looking up the manifest: 404 Not Found" in ran.err
+    assert "Check the name" in ran.err
+    assert ran.out.split(" ")[1].strip() == f"{empty}/b:1.0"
+    assert failed["origin"] == "<arguments>:1"
+    assert failed["error"]["class"] == "not_found"
+    assert retry.read_text() == f"{catalog}/shop/cart:9={empty}/a:9\n"
+    assert (report.stat().st_mode & 0o777) == (0o666 & ~_umask())
+
+
+def test_the_report_can_be_the_standard_output(mirror: Run, catalog: str, empty: str) -> None:
+    ran = mirror(f"{catalog}/shop/cart:1.0={empty}/a", "--output", "json", "-q")
+    document = json.loads(ran.out)
+
+    assert document["schema"] == "mirror.report/v1"
+    assert document["summary"]["copied"] == 1
+    assert document["summary"]["requests"].keys() == {catalog, empty}
+    assert ran.err == ""
+
+
+def test_a_dry_run_prints_the_plan_and_changes_nothing(
+    mirror: Run, catalog: str, empty: str
+) -> None:
+    words = (f"{catalog}/shop/cart:1.0={empty}/a",)
+    planned = mirror(*words, "--dry-run")
+    row = next(line for line in planned.out.splitlines() if line.startswith(empty))
+    copied = json.loads(mirror(*words, "-o", "json").out)
+
+    assert f"{catalog}/shop/cart:1.0 -> {empty}/a:1.0" in planned.out
+    # The plan looked for the repository; the run found it missing with its first mount.
+    assert int(row.split()[1]) == copied["summary"]["requests"][empty] + 1
+    assert int(row.split()[4]) == copied["summary"]["blobs_copied"]
+
+
+def test_verbose_names_the_unchanged_and_quiet_says_nothing(
+    mirror: Run, catalog: str, empty: str
+) -> None:
+    words = (f"{catalog}/shop/cart:1.0={empty}/a",)
+    mirror(*words)
+
+    assert "unchanged: " in mirror(*words, "-v").err
+    assert mirror(*words, "-q").err == ""
+    assert "skipped" in mirror(f"{catalog}/none:1={empty}/a", "--skip-missing", "-v").err
+
+
+@pytest.mark.parametrize("how", ["bar", "plain", "none"])
+def test_every_kind_of_progress_ends_well(mirror: Run, catalog: str, empty: str, how: str) -> None:
+    assert mirror(f"{catalog}/shop/*={empty}/*", "--progress", how).code == 0
+
+
+def test_a_closed_standard_output_does_not_stop_the_copy(catalog: str, empty: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command(f"{catalog}/shop/cart:1.0={empty}/a"), stdout=writing, stderr=subprocess.PIPE,
+        env=environment(), check=False, timeout=60, text=True,
+    )  # fmt: skip
+    os.close(writing)
+
+    assert done.returncode == 0
+    assert "standard output is closed" in done.stderr
+    assert "1 copied" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_a_report(
+    catalog: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    import socket
+
+    report = tmp_path / "run.json"
+    with socket.socket() as silent:  # accepts connections and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        nowhere = f"127.0.0.1:{silent.getsockname()[1]}"
+        with subprocess.Popen(
+            command(f"{catalog}/shop/cart:1.0={nowhere}/a", "--report", str(report)),
+            stderr=subprocess.PIPE, env=environment(),
+        ) as process:  # fmt: skip
+            silent.accept()
+            began = time.monotonic()
+            process.send_signal(number)
+            process.communicate(timeout=10)
+    document = json.loads(report.read_text())
+
+    assert process.returncode == code
+    assert time.monotonic() - began < 5
+    assert [image["status"] for image in document["images"]] == ["deferred"]
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(
+    mirror: Run, catalog: str, empty: str
+) -> None:
+    ran = mirror(f"{catalog}/shop/cart:1.0={empty}/a", "--report", "/dev/full")
+
+    assert ran.code == 1
+    assert "/dev/full: No space left on device" in ran.err
+    assert "not written" in ran.err
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

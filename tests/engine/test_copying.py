@@ -1,0 +1,409 @@
+"""The main job between two embedded registries: what arrives, and what it costs."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from mirror.demo.fault import Fault
+from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
+from mirror.demo.server import EmbeddedRegistry
+from mirror.demo.store import Refusal
+from mirror.events import Landing, Status
+from mirror.image.digest import Digest
+from mirror.image.manifest import OCI_INDEX
+from mirror.image.platform import Platform
+from tests.conftest import Copy
+
+AMD64 = Platform("linux", "amd64")
+
+
+def asked(registry: EmbeddedRegistry) -> Counter[str]:
+    """Requests by kind, the ping left out, in the terms of the contract."""
+    kinds: Counter[str] = Counter()
+    for request in registry.log:
+        path = request.path.partition("?")[0]
+        for noun in ("manifests", "uploads", "blobs", "tags", "_catalog"):
+            if noun in path:
+                kinds[f"{request.method} {noun}"] += 1
+                break
+    registry.log.clear()
+    return kinds
+
+
+def simple(registry: EmbeddedRegistry, name: str = "a", tag: str = "1", *seeds: str) -> None:
+    layers = [layer(seed, 5000) for seed in seeds or ("x", "y")]
+    put(registry.store, name, Blob(b'{"name": "%s"}' % name.encode(), CONFIG), layers, tag)
+
+
+def same(source: EmbeddedRegistry, target: EmbeddedRegistry, name: str, tag: str) -> bool:
+    """Whether the whole graph below a tag is at both, byte for byte."""
+
+    def walk(target_name: str) -> bool:
+        here, there = (
+            source.store.manifest(name, target_name),
+            target.store.manifest(name, target_name),
+        )
+        blobs = all(
+            source.store.blob(name, b.digest) == target.store.blob(name, b.digest)
+            for b in here.blobs
+        )
+        return here == there and blobs and all(walk(str(c.digest)) for c in here.manifests)
+
+    return walk(tag)
+
+
+async def test_a_fresh_image_costs_the_least_there_is(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+
+    result = await mirrored("S/a:1=T/a")
+
+    assert same(source, target, "a", "1")
+    assert result.statuses == {Status.COPIED: 1}
+    assert asked(source) == {"HEAD manifests": 1, "GET manifests": 1, "GET blobs": 3}
+    assert asked(target) == {
+        "HEAD manifests": 1, "POST uploads": 3, "PUT uploads": 3, "PUT manifests": 1,
+    }  # fmt: skip
+
+
+async def test_an_unchanged_image_costs_one_head_on_each_side(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+    await mirrored("S/a:1=T/a")
+    asked(source), asked(target)
+
+    result = await mirrored("S/a:1=T/a")
+
+    assert result.statuses == {Status.UNCHANGED: 1}
+    assert asked(source) == asked(target) | {} == {"HEAD manifests": 1}
+
+
+async def test_a_moved_tag_costs_one_head_for_each_blob_that_may_be_there(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x", "y")
+    await mirrored("S/a:1=T/a")
+    simple(source, "a", "1", "x", "z")
+    asked(source), asked(target)
+
+    result = await mirrored("S/a:1=T/a")
+
+    assert same(source, target, "a", "1")
+    assert result.blobs == {Landing.PRESENT: 2, Landing.COPIED: 1}
+    assert asked(source) == {"HEAD manifests": 1, "GET manifests": 1, "GET blobs": 1}
+    assert asked(target) == {
+        "HEAD manifests": 1, "HEAD blobs": 3, "POST uploads": 1, "PUT uploads": 1,
+        "PUT manifests": 1,
+    }  # fmt: skip
+
+
+async def test_a_new_tag_finds_what_is_there_with_the_post_that_was_needed_anyway(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x", "y")
+    await mirrored("S/a:1=T/a")
+    simple(source, "a", "2", "x", "z")
+    asked(target)
+
+    result = await mirrored("S/a:2=T/a")
+
+    assert result.blobs == {Landing.PRESENT: 2, Landing.COPIED: 1}
+    assert asked(target) == {
+        "HEAD manifests": 1, "POST uploads": 3, "PUT uploads": 1, "PUT manifests": 1,
+    }  # fmt: skip
+
+
+async def test_a_blob_crosses_once_and_is_mounted_everywhere_else(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    for name in "abcd":
+        simple(source, name, "1", "shared")
+
+    result = await mirrored(*(f"S/{name}:1=T/{name}" for name in "abcd"))
+
+    assert result.blobs == {Landing.COPIED: 5, Landing.MOUNTED: 3}
+    assert asked(source)["GET blobs"] == 5
+    assert asked(target)["POST uploads"] == 8
+
+
+async def test_a_whole_catalog_costs_the_least_there_is(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    catalog(source.store, layer_size=2000)
+
+    result = await mirrored("S/*=T/*")
+    source_asked, target_asked = asked(source), asked(target)
+
+    # 11 repositories of 3 tags, two of them the same; two platforms; and one artifact.
+    tags, manifests, pushed = 11 * 3 + 1, 11 * 2 * 3 + 1, 11 * (3 + 4) + 1
+    blobs, mounts = 11 * 2 * (1 + 2 + 2) + 2 + 2, 10 * 2
+    assert result.statuses == {Status.COPIED: tags}
+    assert source_asked == {
+        "GET _catalog": 1, "GET tags": 12, "HEAD manifests": tags, "GET manifests": manifests,
+        "GET blobs": blobs,
+    }  # fmt: skip
+    assert target_asked == {
+        "HEAD manifests": tags, "POST uploads": blobs + mounts, "PUT uploads": blobs,
+        "PUT manifests": pushed,
+    }  # fmt: skip
+    for name in source.store.names():
+        assert all(same(source, target, name, tag) for tag in source.store.tags(name))
+
+
+async def test_within_one_registry_nothing_is_moved(
+    source: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+
+    result = await mirrored("S/a:1=S/b")
+
+    assert result.blobs == {Landing.MOUNTED: 3}
+    assert asked(source)["GET blobs"] == 0
+
+
+async def test_an_index_arrives_with_all_its_children_before_its_tag(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    child = image(source.store, "a", AMD64, [layer("x", 100)])
+    inner = index(source.store, "a", "inner", [child])
+    nested = {"mediaType": OCI_INDEX, "digest": str(inner), "size": 1}
+    nested["size"] = len(source.store.manifest("a", "inner").content)
+    index(source.store, "a", "1", [child, nested])
+
+    await mirrored("S/a:1=T/a")
+    puts = [r.path for r in target.log if r.method == "PUT" and "manifests" in r.path]
+
+    assert same(source, target, "a", "1")
+    assert puts == [f"/v2/a/manifests/{child['digest']}", f"/v2/a/manifests/{inner}",
+                    "/v2/a/manifests/1"]  # fmt: skip
+
+
+async def test_skip_mount_uploads_and_force_pushes_what_is_there(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "x")
+    skipped = await mirrored("S/a:1=T/a", "S/b:1=T/b", skip_mount=True)
+    assert skipped.blobs == {Landing.COPIED: 4}
+    assert not [r for r in target.log if "mount=" in r.path]
+
+    forced = await mirrored("S/a:1=T/a", force=True)
+    assert forced.blobs == {Landing.COPIED: 2}
+    assert forced.statuses == {Status.COPIED: 1}
+
+
+async def test_a_dry_run_changes_nothing(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+
+    result = await mirrored("S/a:1=T/a", dry_run=True)
+
+    assert result.statuses == {Status.PLANNED: 1}
+    assert {request.method for request in target.log} <= {"GET", "HEAD"}
+    assert target.store.names() == []
+
+
+async def test_a_pull_by_digest_is_tagged_or_pushed_by_digest(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+    digest = source.store.manifest("a", "1").digest
+
+    await mirrored(f"S/a@{digest}=T/a:new", f"S/a@{digest}=T/b")
+
+    assert target.store.manifest("a", "new").digest == digest
+    assert target.store.manifest("b", str(digest)).digest == digest
+    assert target.store.tags("b") == []
+
+
+async def test_sha512_and_empty_blobs_and_unknown_types_arrive(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    long = source.store.add_blob("a", b"long", Digest.of(b"long", "sha512"))
+    empty = source.store.add_blob("a", b"")
+    layers = [{"mediaType": "x/y", "digest": str(d), "size": s} for d, s in ((long, 4), (empty, 0))]
+    content = json.dumps({"mediaType": "application/vnd.odd", "layers": layers}).encode()
+    digest = Digest.of(content, "sha512")
+    source.store.put_manifest("a", str(digest), content, "application/vnd.odd")
+
+    await mirrored(f"S/a@{digest}=T/a")
+
+    assert target.store.manifest("a", str(digest)).media_type == "application/vnd.odd"
+    assert target.store.blob("a", long) == b"long"
+    assert target.store.blob("a", empty) == b""
+
+
+def blobs(
+    status: int | None = None, corrupt: int | None = None, truncate: int | None = None,
+    hang_up: bool = False,
+) -> Fault:  # fmt: skip
+    return Fault("GET", "/blobs/", status, {}, b"", truncate, corrupt, hang_up, times=99)
+
+
+@pytest.mark.parametrize(
+    ("fault", "category", "side"),
+    [(blobs(corrupt=50), "integrity", "source"),
+     (blobs(truncate=50), "network", "source"),
+     (blobs(hang_up=True), "network", "source"),
+     (blobs(status=404), "not_found", "source"),
+     (blobs(status=500), "registry", "source"),
+     (Fault("HEAD", "/manifests/", status=401, times=9), "auth", "source"),
+     (Fault("GET", "/manifests/", corrupt=2, times=9), "integrity", "source"),
+     (Fault("GET", "/manifests/", status=200, body=b"<html>", times=9,
+            headers={"Content-Type": "text/html"}), "registry", "source"),
+     (Fault("GET", "/v2/", hang_up=True, times=99), "network", "source")],
+)  # fmt: skip
+async def test_a_fault_of_the_source_is_one_precise_failure_and_nothing_is_committed(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    fault: Fault,
+    category: str,
+    side: str,
+) -> None:
+    simple(source, "a", "1", "x")
+    source.faults.append(fault)
+    if fault.method == "HEAD":
+        source.faults.append(Fault("GET", "/manifests/", status=401, times=9))
+
+    result = await mirrored("S/a:1=T/a")
+    (failed,) = result.failures
+
+    assert failed.error is not None
+    assert failed.error.place is not None
+    assert (failed.error.category, failed.error.place.side) == (category, side)
+    assert failed.error.hint
+    assert f"{source.host}/a" in str(failed.error)
+    assert not target.store.sessions, "no upload session stays open"
+    with pytest.raises(Refusal):
+        target.store.manifest("a", "1")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "category"),
+    [("POST", "uploads", 507, "registry"), ("PUT", "uploads", 500, "registry"),
+     ("PUT", "manifests", 413, "too_large"), ("PUT", "manifests", 409, "policy"),
+     ("POST", "uploads", 401, "auth"), ("POST", "uploads", 429, "rate_limited"),
+     ("PUT", "manifests", 405, "unsupported"), ("HEAD", "manifests", 503, "registry")],
+)  # fmt: skip
+async def test_a_fault_of_the_destination_is_one_precise_failure(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    method: str,
+    path: str,
+    status: int,
+    category: str,
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "y")
+    target.faults.append(Fault(method, f"/a/.*{path}", status=status, times=99))
+    if method == "HEAD":
+        target.faults.append(Fault("GET", f"/a/.*{path}", status=status, times=99))
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
+    (failed,) = result.failures
+
+    assert same(source, target, "b", "1")
+    assert failed.error is not None
+    assert failed.error.category == category
+    assert f"destination {target.host}/a" in str(failed.error)
+    assert str(status) in str(failed.error)
+    assert not target.store.sessions
+
+
+async def test_a_refused_mount_is_followed_by_an_upload(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "x")
+    target.faults.append(Fault("POST", "mount=", status=405, times=99))
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
+
+    assert result.statuses == {Status.COPIED: 2}
+    assert result.blobs[Landing.MOUNTED] == 0
+
+
+async def test_a_failed_leader_leaves_the_blob_to_the_next(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "x")
+    target.faults.append(Fault("POST", "/v2/a/", status=403, times=99))
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
+
+    assert result.statuses == {Status.COPIED: 1, Status.FAILED: 1}
+    assert same(source, target, "b", "1")
+
+
+async def test_a_head_that_says_too_little_is_followed_by_a_get(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    source.faults.append(Fault("HEAD", "/manifests/", status=200))
+
+    result = await mirrored("S/a:1=T/a")
+
+    assert result.statuses == {Status.COPIED: 1}
+
+
+async def test_a_registry_that_stores_something_else_is_caught(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    other = {"Docker-Content-Digest": str(Digest.of(b"other"))}
+    target.faults.append(Fault("PUT", "/manifests/", status=201, headers=other))
+
+    (failed,) = (await mirrored("S/a:1=T/a")).failures
+
+    assert failed.error is not None
+    assert failed.error.category == "integrity"
+
+
+async def test_a_manifest_larger_than_any_registry_takes_is_not_read_to_its_end(
+    source: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    source.faults.append(Fault("GET", "/manifests/", status=200, body=b" " * 20_000_000))
+
+    (failed,) = (await mirrored("S/a:1=T/a")).failures
+
+    assert "larger than 10 MiB" in str(failed.error)
+
+
+async def test_a_registry_that_cannot_be_reached_is_tried_once_for_all_its_images(
+    source: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    nobody = "127.0.0.1:1"
+
+    result = await mirrored("S/a:1=T/a", *(f"{nobody}/a:{n}=T/x" for n in range(9)))
+
+    assert result.statuses == {Status.COPIED: 1, Status.FAILED: 9}
+    assert {image.error.category for image in result.failures if image.error} == {"network"}
+    assert result.requests[nobody] == 2, "https, then http"
+
+
+async def test_a_redirect_is_followed_to_where_the_blob_is(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "cdn", "1", "x")
+    wanted = source.store.manifest("a", "1").blobs[1].digest
+    source.faults.append(
+        Fault("GET", "/v2/a/blobs/", status=307, headers={"Location": f"/v2/cdn/blobs/{wanted}"})
+    )
+    source.faults.append(
+        Fault("GET", "/v2/loop/", status=307, headers={"Location": "/v2/loop/x"}, times=99)
+    )
+
+    result = await mirrored("S/a:1=T/a", "S/loop=T/loop")
+
+    assert result.statuses == {Status.COPIED: 1, Status.FAILED: 1}
+    assert "redirected more than" in str(result.failures[0].error)

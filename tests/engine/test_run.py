@@ -1,0 +1,96 @@
+"""Side by side: one owner, one exit, and nobody left behind."""
+
+import anyio
+import pytest
+
+from mirror.engine.run import run
+from mirror.engine.schedule import Schedule
+from mirror.errors import MirrorError, NotFound
+from mirror.events import Event, ImageSettled, Status
+from mirror.mapping.grammar import parse
+from mirror.options import Options
+from mirror.plan.planner import Planner
+from mirror.plan.task import Answer, Resolve, Task
+
+
+class Told:
+    """What was told of each image, by its source."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Status] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ImageSettled):
+            assert event.source not in self.images, "an image is settled once"
+            self.images[event.source] = event.status
+
+
+def planner(count: int, **options: bool) -> Planner:
+    words = [f"s.io/a:{n}=d.io/a" for n in range(count)]
+    return Planner(parse(words), Options(**options))
+
+
+async def test_one_failure_does_not_stop_the_others() -> None:
+    told = Told()
+
+    async def perform(task: Task) -> Answer:
+        assert isinstance(task, Resolve)
+        raise MirrorError("broken") if task.reference.tag == "1" else NotFound("404")
+
+    await run(planner(3, skip_missing=True), Schedule(per_registry=2), perform, told)
+
+    assert told.images == {
+        "s.io/a:0": Status.SKIPPED, "s.io/a:1": Status.FAILED, "s.io/a:2": Status.SKIPPED,
+    }  # fmt: skip
+
+
+async def test_the_first_failure_stops_the_others_if_that_was_asked_for() -> None:
+    told = Told()
+
+    async def perform(task: Task) -> Answer:
+        raise MirrorError("broken")
+
+    await run(planner(9), Schedule(per_registry=1), perform, told, fail_fast=True)
+    statuses = list(told.images.values())
+
+    assert statuses.count(Status.FAILED) == 1
+    assert statuses.count(Status.DEFERRED) == 8
+
+
+async def test_a_bug_ends_the_run_as_itself_and_every_image_is_told_of() -> None:
+    told = Told()
+
+    async def perform(task: Task) -> Answer:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run(planner(3), Schedule(per_registry=2), perform, told)
+    assert set(told.images.values()) == {Status.DEFERRED}
+
+
+async def test_no_task_outlives_a_cancelled_run() -> None:
+    alive: set[Task] = set()
+    told = Told()
+
+    async def perform(task: Task) -> Answer:
+        alive.add(task)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            alive.discard(task)
+        raise AssertionError("nothing wakes it but the end")
+
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+
+            async def cancel() -> None:
+                await anyio.wait_all_tasks_blocked()
+                assert len(alive) == 4
+                scope.cancel()
+
+            group.start_soon(cancel)
+            await run(planner(3), Schedule(per_registry=2), perform, told)
+
+    assert scope.cancelled_caught
+    assert not alive
+    assert list(told.images.values()) == [Status.DEFERRED] * 3

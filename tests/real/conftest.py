@@ -1,0 +1,129 @@
+"""Real registries and a client that we did not write.
+
+`docker-registry` and `skopeo` are taken from PATH.  Where they are missing these
+tests are skipped, each saying so; with CI=true that is a failure.
+"""
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+NEEDED = ("docker-registry", "skopeo")
+
+_CONFIG = """\
+version: 0.1
+log: {{accesslog: {{disabled: false}}, level: error}}
+storage:
+  filesystem: {{rootdirectory: {root}}}
+  delete: {{enabled: true}}
+http: {{addr: 127.0.0.1:{port}, secret: tests}}
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if not missing:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.exit(f"CI needs {' and '.join(missing)} on PATH", returncode=3)
+    reason = f"{' and '.join(missing)} not on PATH: the tests against real registries are skipped"
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@dataclass(frozen=True, slots=True)
+class RealRegistry:
+    """A running docker-registry: where it listens, keeps its content and logs its requests."""
+
+    host: str
+    root: Path
+    log: Path
+
+    def requests(self) -> Counter[str]:
+        """Count what it was asked since the last call, by method and noun, pings left out."""
+        kinds: Counter[str] = Counter()
+        for line in self.log.read_text().splitlines():
+            if '"' not in line or " /v2/" not in line:
+                continue
+            method, path, *_ = line.split('"')[1].split(" ")
+            for noun in ("manifests", "uploads", "blobs", "tags", "_catalog"):
+                if noun in path.partition("?")[0]:
+                    kinds[f"{method} {noun}"] += 1
+                    break
+        os.truncate(self.log, 0)
+        return kinds
+
+
+Start = Callable[[], RealRegistry]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[RealRegistry]:
+    """Run a docker-registry over this folder while the block lasts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root, log = folder / "content", folder / "log"
+    config = folder / "config.yml"
+    config.write_text(_CONFIG.format(root=root, port=port))
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(config)], stdout=output, stderr=output
+        )
+    try:
+        _wait(port, process)
+        yield RealRegistry(f"127.0.0.1:{port}", root, log)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
+    """The source of the module's copies."""
+    with running(tmp_path_factory.mktemp("origin")) as registry:
+        yield registry
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Iterator[RealRegistry]:
+    """An empty destination."""
+    folder = tmp_path / "replica"
+    folder.mkdir()
+    with running(folder) as registry:
+        yield registry
+
+
+def skopeo(*words: str) -> str:
+    """Run skopeo, the judge; return what it says."""
+    done = subprocess.run(["skopeo", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return once the registry answers; connecting is tried until then."""
+    deadline = time.monotonic() + 20
+    while True:
+        assert process.poll() is None, "docker-registry ended at once"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/v2/")
+            assert connection.getresponse().status == 200
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "docker-registry does not answer"
+        else:
+            return
+        finally:
+            connection.close()

@@ -1,0 +1,141 @@
+"""Connections that fail, and what is said of each."""
+
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+import trustme
+from aiohttp import web
+from anyio.abc import SocketAttribute, SocketStream
+
+from mirror.errors import NetworkError
+from mirror.events import Event, RequestSent
+from mirror.registry.transport import Transport
+from mirror.wire.message import Request
+
+
+@asynccontextmanager
+async def raw_server(answer: bytes) -> AsyncIterator[int]:
+    """Send these bytes to whoever connects, and hang up; gives the port."""
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if answer:
+                await stream.send(answer)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield listener.extra(SocketAttribute.local_port)
+        group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    async with Transport(lambda _: None) as opened:
+        yield opened
+
+
+async def failure(transport: Transport, url: str) -> NetworkError:
+    with pytest.raises(NetworkError) as caught:
+        await body(transport, url)
+    return caught.value
+
+
+async def body(transport: Transport, url: str) -> bytes:
+    async with transport.send(Request("GET", url)) as reply:
+        assert reply.chunks is not None
+        return b"".join([chunk async for chunk in reply.chunks])
+
+
+async def test_a_port_where_nobody_listens(transport: Transport) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    assert f"no connection to 127.0.0.1:{port}" in str(
+        await failure(transport, f"http://127.0.0.1:{port}/")
+    )
+
+
+async def test_a_host_that_is_not_known(transport: Transport) -> None:
+    error = await failure(transport, "http://nowhere.invalid/")
+
+    assert str(error) == "nowhere.invalid is not a known host"
+    assert "name server" in error.hint
+
+
+async def test_a_server_that_hangs_up(transport: Transport) -> None:
+    async with raw_server(b"") as port:
+        assert "closed the connection before it answered" in str(
+            await failure(transport, f"http://127.0.0.1:{port}/")
+        )
+
+
+async def test_a_body_that_ends_too_early(transport: Transport) -> None:
+    async with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") as port:
+        assert "before the body was complete" in str(
+            await failure(transport, f"http://127.0.0.1:{port}/")
+        )
+
+
+async def test_an_answer_that_is_no_http(transport: Transport) -> None:
+    async with raw_server(b"SSH-2.0-x\r\n\r\n") as port:
+        assert "broke" in str(await failure(transport, f"http://127.0.0.1:{port}/"))
+
+
+async def test_every_request_is_told_of_with_its_host() -> None:
+    told: list[Event] = []
+    answer = b"HTTP/1.1 204 No Content\r\n\r\n"
+    async with raw_server(answer) as port, Transport(told.append) as transport:
+        async with transport.send(Request("HEAD", f"http://127.0.0.1:{port}/x")) as reply:
+            assert reply.status == 204
+    assert told == [RequestSent(f"127.0.0.1:{port}", "HEAD")]
+
+
+async def test_a_location_of_ten_thousand_characters_is_no_trouble(transport: Transport) -> None:
+    location = "/x?" + "s" * 10_000
+    head = f"HTTP/1.1 202 Accepted\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(head.encode()) as port:
+        async with transport.send(Request("POST", f"http://127.0.0.1:{port}/")) as reply:
+            assert reply.headers["location"] == location
+
+
+async def test_a_compressed_body_is_left_as_it_is(transport: Transport) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"
+    async with raw_server(head) as port:
+        assert await body(transport, f"http://127.0.0.1:{port}/") == b"abc"
+
+
+@pytest.fixture
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_an_unknown_certificate_is_refused_unless_insecure(
+    certificate: ssl.SSLContext,
+) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    try:
+        async with Transport(lambda _: None) as strict:
+            error = await failure(strict, url)
+            assert "certificate that is not trusted" in str(error)
+            assert "--insecure" in error.hint
+        async with Transport(lambda _: None, verify=False) as lenient:
+            assert await body(lenient, url) == b"hello"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,109 @@
+"""The run report, as scripts read it."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from mirror.errors import Denied, ExitCode, MirrorError, Place, Side
+from mirror.events import (
+    BlobLanded,
+    BlobStarted,
+    Event,
+    ImageSettled,
+    ImagesFound,
+    Landing,
+    ManifestPushed,
+    RequestSent,
+    Status,
+)
+from mirror.image.digest import Digest
+from mirror.image.reference import Reference, Repository
+from mirror.mapping.grammar import Document, parse
+from mirror.report.result import Failure, Result
+
+DIGEST = Digest.of(b"x")
+APP = Repository.parse("d.io/a")
+
+
+def result(*events: Event) -> Result:
+    folded = Result(datetime(2026, 1, 31, 2, tzinfo=UTC))
+    for event in events:
+        folded.take(event)
+    return folded
+
+
+def image(status: Status, error: MirrorError | None = None, tag: str = "1") -> ImageSettled:
+    return ImageSettled(f"s.io/a:{tag}", f"d.io/a:{tag}", "f:3", status, DIGEST, 7, error=error)
+
+
+def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
+    refused = Denied("401", hint="Log in.").at(Place(Side.SOURCE, "s.io/a:2", "reading"))
+    folded = result(
+        ImagesFound(2),
+        RequestSent("s.io", "GET"),
+        RequestSent("d.io", "PUT"),
+        RequestSent("d.io", "PUT"),
+        BlobStarted(APP, DIGEST, 100),
+        BlobLanded(APP, DIGEST, 100, Landing.COPIED),
+        BlobLanded(APP, DIGEST, 45, Landing.MOUNTED),
+        BlobLanded(APP, DIGEST, 5, Landing.PRESENT),
+        ManifestPushed(Reference(APP, "1"), DIGEST),
+        image(Status.COPIED),
+        image(Status.FAILED, refused, "2"),
+    )
+
+    assert json.loads(folded.json(12.5004)) == {
+        "schema": "mirror.report/v1",
+        "started": "2026-01-31T02:00:00Z",
+        "duration_seconds": 12.5,
+        "summary": {
+            "images": 2, "copied": 1, "unchanged": 0, "skipped": 0, "deferred": 0, "failed": 1,
+            "planned": 0, "bytes_copied": 100, "blobs_copied": 1, "bytes_mounted": 45,
+            "blobs_mounted": 1, "blobs_present": 1, "manifests_pushed": 1,
+            "requests": {"d.io": 2, "s.io": 1},
+        },
+        "images": [
+            {"source": "s.io/a:1", "destination": "d.io/a:1", "origin": "f:3",
+             "digest": str(DIGEST), "status": "copied", "bytes_copied": 7, "attempts": 1,
+             "error": None},
+            {"source": "s.io/a:2", "destination": "d.io/a:2", "origin": "f:3",
+             "digest": str(DIGEST), "status": "failed", "bytes_copied": 7, "attempts": 1,
+             "error": {"class": "auth", "side": "source",
+                       "message": "source s.io/a:2: reading: 401", "hint": "Log in."}},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [([], ExitCode.DONE),
+     ([Status.COPIED, Status.UNCHANGED, Status.SKIPPED, Status.PLANNED], ExitCode.DONE),
+     ([Status.COPIED, Status.FAILED], ExitCode.FAILED),
+     ([Status.COPIED, Status.DEFERRED], ExitCode.UNFINISHED),
+     ([Status.DEFERRED, Status.FAILED], ExitCode.FAILED)],
+)  # fmt: skip
+def test_the_exit_code_follows_from_the_images(statuses: list[Status], code: ExitCode) -> None:
+    assert result(*(image(status) for status in statuses)).exit_code is code
+
+
+def test_the_retry_file_is_a_mapping_file_of_what_is_left() -> None:
+    settled = [
+        image(Status.FAILED, MirrorError("x")),
+        image(Status.COPIED, tag="2"),
+        image(Status.DEFERRED, tag="3"),
+        ImageSettled(f"s.io/b@{DIGEST}", f"d.io/b@{DIGEST}", "f:4", Status.FAILED),
+        ImageSettled("s.io/team/*", "d.io/m/*", "f:5", Status.FAILED),
+        ImageSettled("s.io/team/*", "d.io/m/*", "f:5", Status.FAILED),
+    ]
+    lines = result(*settled).retry_lines()
+    rules = parse(documents=[Document("retry", lines.encode())])
+
+    assert lines.count("\n") == 4
+    assert [str(rule.source) for rule in rules] == [
+        "s.io/a:1", "s.io/a:3", f"s.io/b@{DIGEST}", "s.io/team/*",
+    ]  # fmt: skip
+
+
+def test_an_error_without_a_place_has_no_side() -> None:
+    assert Failure.of(MirrorError("odd")) == Failure("registry", None, "odd", "")
