@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import command, environment
+from tests.cli.conftest import command, unmeasured
 from tests.real.conftest import RealRegistry, skopeo
 from tests.real.pusher import OCI, Pusher, layer
 
@@ -35,7 +35,7 @@ def test_memory_stays_small_and_nothing_is_written(
 
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *command(f"{origin.host}/big:1={replica.host}/big")],
-        cwd=folder, env=environment(TMPDIR=str(folder), PYTHONPATH=str(Path.cwd())),
+        cwd=folder, env=unmeasured(TMPDIR=str(folder), PYTHONPATH=str(Path.cwd())),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     code, peak, written = map(int, done.stdout.splitlines()[-1].split())
