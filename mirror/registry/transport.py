@@ -22,7 +22,7 @@ from mirror.wire.message import Reply, Request
 from mirror.wire.redirect import LIMIT, STATUSES, follow
 
 # Larger reads mean fewer wake-ups: see docs/decisions/0004-buffers.md.
-_READ_BUFFER = 256 * 1024
+_READ_BUFFER = 512 * 1024
 # Header lines: Artifact Registry's upload addresses pass aiohttp's 8190 bytes.
 _HEADER_LIMIT = 64 * 1024
 # Seconds until a connection stands, and until a connection on which nothing

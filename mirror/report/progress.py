@@ -14,6 +14,7 @@ from mirror.events import (
     Event,
     ImageSettled,
     ImagesFound,
+    Landing,
     Status,
 )
 from mirror.image.digest import Digest
@@ -42,6 +43,8 @@ class Progress:
     statuses: Counter[Status] = field(default_factory=Counter)
     moving: dict[tuple[Repository, Digest], Moving] = field(default_factory=dict)
     moved: int = 0
+    started: int = 0
+    """Bytes of all blobs that were on their way, whether they arrived or not."""
     _samples: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def take(self, event: Event) -> None:
@@ -54,8 +57,11 @@ class Progress:
             case BlobStarted():
                 key = (event.destination, event.digest)
                 self.moving[key] = Moving(event.destination, event.digest, event.size)
+                self.started += event.size
             case BlobLanded() | BlobStopped():
-                self.moving.pop((event.destination, event.digest), None)
+                blob = self.moving.pop((event.destination, event.digest), None)
+                if blob is not None and not _copied(event):
+                    self.started -= blob.size
 
     def tick(self, now: float, moved: int) -> None:
         """Take the bytes moved by the time ``now``, in seconds."""
@@ -76,9 +82,13 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the images known now will take at the present pace, if there is one."""
-        pace = self._lately(2)
-        return (self.images_found - self.images_done) / pace if pace else None
+        """How long the images known now will take at the present pace, if there is one.
+
+        While no image ends, as with a few large ones, the bytes in flight say it.
+        """
+        if pace := self._lately(2):
+            return (self.images_found - self.images_done) / pace
+        return max(0, self.started - self.moved) / self.rate if self.rate else None
 
     def line(self) -> str:
         """Say it all in one line."""
@@ -97,6 +107,10 @@ class Progress:
         first, last = self._samples[0], self._samples[-1]
         elapsed = last[0] - first[0]
         return (last[column] - first[column]) / elapsed if elapsed > 0 else 0.0
+
+
+def _copied(event: BlobLanded | BlobStopped) -> bool:
+    return isinstance(event, BlobLanded) and event.landing is Landing.COPIED
 
 
 def size(count: int) -> str:

@@ -52,6 +52,18 @@ def test_rate_and_time_left_are_those_of_late() -> None:
     assert progress.seconds_left is None
 
 
+def test_while_no_image_ends_the_bytes_in_flight_say_how_long_it_takes() -> None:
+    progress = Progress()
+    progress.take(ImagesFound(1))
+    progress.take(BlobStarted(APP, X, 1000))
+    progress.take(BlobStarted(APP, Y, 500))
+    progress.take(BlobLanded(APP, Y, 500, Landing.MOUNTED))
+    progress.tick(0, 0)
+    progress.tick(2, 200)
+
+    assert progress.seconds_left == 8
+
+
 def test_a_line_says_it_all() -> None:
     progress = Progress()
     progress.take(ImagesFound(4))

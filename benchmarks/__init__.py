@@ -1,0 +1,1 @@
+"""What is measured, so that nobody has to guess: `make bench`."""
