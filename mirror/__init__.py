@@ -7,7 +7,7 @@ package and lower floors, never sideways and never up
     0  errors                     every failure, its exit code, its hint
     1  options, image             what a run was asked for; what an image is
     2  events, mapping, wire      what happened; what was asked; the protocol
-    3  plan, report, demo         what must move; what became of it; a registry to try
+    3  auth, plan, report, demo   who we are; what must move; what came of it; a registry to try
     4  registry                   talking to a registry
     5  engine                     carrying it out
     6  cli                        the command line

@@ -9,7 +9,8 @@
     │   ├── Throttled              it asks us to slow down            (rate_limited)
     │   ├── TooLarge               the body is more than it takes     (too_large)
     │   ├── Refused                a rule of its own forbids it       (policy)
-    │   └── Unsupported            it, or we, cannot do that          (unsupported)
+    │   ├── Unsupported            it, or we, cannot do that          (unsupported)
+    │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
     └── IntegrityError             not the bytes that were promised   (integrity)
         ├── DigestMismatch
@@ -33,7 +34,6 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
-    DIFFERENT = 3
     UNFINISHED = 5
     INTERRUPTED = 130
     TERMINATED = 143
@@ -158,6 +158,12 @@ class Unsupported(RegistryError):
 
     category = "unsupported"
     hint = ""
+
+
+class InvalidManifest(RegistryError):
+    """A manifest that is not what the specification says a manifest is."""
+
+    hint = "Pull this image with another client; if that fails too, it is broken at its source."
 
 
 class NetworkError(MirrorError):

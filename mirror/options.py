@@ -7,7 +7,7 @@ DEFAULT_MAX_PER_REGISTRY = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to copy; every field has the meaning of the option of that name."""
+    """How to copy; the fields mean what the options of the command line mean."""
 
     dry_run: bool = False
     force: bool = False
@@ -19,4 +19,4 @@ class Options:
     max_per_registry: int = DEFAULT_MAX_PER_REGISTRY
     """Requests in flight to one registry host, at most."""
     max_registry: int | None = None
-    """Registry hosts worked on at once, at most; None is no limit."""
+    """Registry hosts worked on at once, at most, but a copy gets its two; None is no limit."""

@@ -121,7 +121,8 @@ class _Telling:
                 self.terminal.say(f"failed: {image.source} -> {image.destination}", "red")
                 if image.error is not None:
                     self.terminal.say(f"  {image.error}")
-                    self.terminal.say(f"  {image.error.hint}" if image.error.hint else "", "dim")
+                    if image.error.hint:
+                        self.terminal.say(f"  {image.error.hint}", "dim")
             case Status.COPIED if not self._json:
                 self.terminal.print(f"{image.digest} {image.destination}")
             case Status.PLANNED if not self._json:

@@ -1,7 +1,5 @@
 """The inspect command: one remote image, for people or for programs."""
 
-from dataclasses import replace
-
 import msgspec
 
 from mirror.cli.loop import run
@@ -19,7 +17,7 @@ def main(reference: str, *, insecure: bool, json: bool) -> ExitCode:
         wanted = Reference.parse(reference).or_latest()
     except ValueError as error:
         raise UsageError(str(error), hint="A reference is [HOST/]PATH[:TAG][@DIGEST].") from error
-    options = replace(Options(), insecure_source=insecure)
+    options = Options(insecure_source=insecure)
     found = run(lambda: inspect(wanted, options))
     Terminal().print(_json(found) if json else _text(found))
     return ExitCode.DONE

@@ -65,26 +65,18 @@ def layer(seed: str, size: int = 20_000) -> Blob:
 def image(store: Store, name: str, platform: Platform, layers: Sequence[Blob]) -> dict[str, object]:
     """Put an image of these layers into a repository; return its descriptor."""
     diff_ids = [str(Digest.of(gzip.decompress(one.content))) for one in layers]
-    document: dict[str, object] = {
-        "os": platform.os,
-        "architecture": platform.architecture,
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        "config": {},
-    }
-    if platform.variant:
-        document["variant"] = platform.variant
     described = {"os": platform.os, "architecture": platform.architecture}
     if platform.variant:
         described["variant"] = platform.variant
-    config = Blob(_json(document), CONFIG)
-    manifest = put(store, name, config, layers)
-    return {**manifest, "platform": described}
+    rootfs = {"type": "layers", "diff_ids": diff_ids}
+    config = Blob(_json({**described, "rootfs": rootfs, "config": {}}), CONFIG)
+    return {**put(store, name, config, layers), "platform": described}
 
 
 def put(
     store: Store, name: str, config: Blob, layers: Iterable[Blob], tag: str | None = None
 ) -> dict[str, object]:
-    """Put a manifest of any kind with its blobs into a repository; return its descriptor."""
+    """Put an OCI manifest with its blobs into a repository; return its descriptor."""
     layers = tuple(layers)
     for blob in (config, *layers):
         store.add_blob(name, blob.content)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from mirror.demo.fault import Fault
-from mirror.demo.store import Refusal, Session, Store, describe, page
+from mirror.demo.store import Refusal, Session, Store, describe, page, parse_digest
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
 
@@ -115,7 +115,7 @@ class _Api:
         return web.json_response({"name": name, "tags": tags}, headers=headers)
 
     async def get_referrers(self, name: str, digest: str) -> web.Response:
-        found = [describe(one) for one in self._store.referrers(name, _digest(digest))]
+        found = [describe(one) for one in self._store.referrers(name, parse_digest(digest))]
         headers = {}
         if wanted := self._query.get("artifactType"):
             found = [one for one in found if one.get("artifactType") == wanted]
@@ -124,7 +124,7 @@ class _Api:
         return web.json_response(index, headers=headers, content_type=OCI_INDEX)
 
     async def get_blob(self, name: str, digest: str) -> web.Response:
-        content = self._store.blob(name, _digest(digest))
+        content = self._store.blob(name, parse_digest(digest))
         headers = {
             "Docker-Content-Digest": digest,
             "Content-Type": "application/octet-stream",
@@ -141,12 +141,12 @@ class _Api:
         return web.Response(status=206, body=part, headers=headers)
 
     async def delete_blob(self, name: str, digest: str) -> web.Response:
-        self._store.delete_blob(name, _digest(digest))
+        self._store.delete_blob(name, parse_digest(digest))
         return web.Response(status=202)
 
     async def post_uploads(self, name: str) -> web.Response:
         if "mount" in self._query:
-            digest = _digest(self._query["mount"])
+            digest = parse_digest(self._query["mount"])
             if self._store.mount(name, digest, self._query.get("from")):
                 return self._stored(name, digest)
         identifier = self._store.open(name)
@@ -159,24 +159,17 @@ class _Api:
         return self._progress(204, name, session)
 
     async def patch_upload(self, name: str, session: str) -> web.Response:
-        upload = self._store.session(name, session)
-        self._check_range(name, session, upload)
-        async for chunk in self._request.content.iter_any():
-            upload.content += chunk
+        await self._take(name, session)
         return self._progress(202, name, session)
 
     async def put_upload(self, name: str, session: str) -> web.Response:
-        upload = self._store.session(name, session)
-        self._check_range(name, session, upload)
         if "digest" not in self._query:
             raise Refusal(400, "DIGEST_INVALID", "a commit needs a digest")
-        async for chunk in self._request.content.iter_any():
-            upload.content += chunk
+        await self._take(name, session)
         return self._stored(name, self._store.commit(name, session, self._query["digest"]))
 
     async def delete_upload(self, name: str, session: str) -> web.Response:
-        self._store.session(name, session)
-        del self._store.sessions[session]
+        self._store.close(name, session)
         return web.Response(status=204)
 
     async def get_manifest(self, name: str, target: str) -> web.Response:
@@ -207,6 +200,13 @@ class _Api:
     async def delete_manifest(self, name: str, target: str) -> web.Response:
         self._store.delete_manifest(name, target)
         return web.Response(status=202)
+
+    async def _take(self, name: str, session: str) -> None:
+        """Add the request's body to an open session."""
+        upload = self._store.session(name, session)
+        self._check_range(name, session, upload)
+        async for chunk in self._request.content.iter_any():
+            upload.content += chunk
 
     def _page(self, names: list[str]) -> tuple[list[str], dict[str, str]]:
         wanted = self._query.get("n")
@@ -289,10 +289,3 @@ def _location(name: str, identifier: str) -> str:
 
 def _received(upload: Session) -> str:
     return f"0-{max(len(upload.content) - 1, 0)}"
-
-
-def _digest(text: str) -> Digest:
-    try:
-        return Digest.parse(text)
-    except ValueError as error:
-        raise Refusal(400, "DIGEST_INVALID", str(error)) from error

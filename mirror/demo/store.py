@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from mirror.errors import RegistryError
 from mirror.image.digest import Digest
-from mirror.image.manifest import Descriptor, InvalidManifest, Manifest
+from mirror.image.manifest import Manifest
 from mirror.image.reference import is_path, is_tag
 
 
@@ -72,7 +73,7 @@ class Store:
     def manifest(self, name: str, target: str) -> Manifest:
         """Return the manifest behind a tag or digest."""
         repository = self._known(name)
-        digest = _digest(target) if ":" in target else repository.tags.get(target)
+        digest = parse_digest(target) if ":" in target else repository.tags.get(target)
         if digest not in repository.manifests:
             raise Refusal(404, "MANIFEST_UNKNOWN", f"{target} is not in {name}")
         return repository.manifests[digest]
@@ -99,11 +100,16 @@ class Store:
             raise Refusal(404, "BLOB_UPLOAD_UNKNOWN", "there is no such upload session")
         return session
 
+    def close(self, name: str, identifier: str) -> None:
+        """Forget an open session."""
+        self.session(name, identifier)
+        del self.sessions[identifier]
+
     def commit(self, name: str, identifier: str, expected: str) -> Digest:
         """Close a session and store what it holds; the session is over if that fails, too."""
         session = self.session(name, identifier)
         del self.sessions[identifier]
-        return self.add_blob(name, bytes(session.content), _digest(expected))
+        return self.add_blob(name, bytes(session.content), parse_digest(expected))
 
     def add_blob(self, name: str, content: bytes, expected: Digest | None = None) -> Digest:
         """Store a blob in a repository."""
@@ -132,7 +138,7 @@ class Store:
 
     def put_manifest(self, name: str, target: str, content: bytes, media_type: str) -> Manifest:
         """Store a manifest under a tag or digest; everything it names must be there."""
-        expected = _digest(target) if ":" in target else None
+        expected = parse_digest(target) if ":" in target else None
         if expected is None and not is_tag(target):
             raise Refusal(400, "TAG_INVALID", f"{target!r} is not a tag")
         digest = Digest.of(content, expected.algorithm if expected else "sha256")
@@ -140,7 +146,7 @@ class Store:
             raise Refusal(400, "DIGEST_INVALID", f"expected {expected}, received {digest}")
         try:
             manifest = Manifest.parse(content, media_type, digest)
-        except InvalidManifest as error:
+        except RegistryError as error:
             raise Refusal(400, "MANIFEST_INVALID", error.message) from error
         self._check(name, manifest)
         repository = self._make(name)
@@ -196,7 +202,7 @@ def page(names: list[str], count: int | None, last: str | None) -> tuple[list[st
 
 def describe(manifest: Manifest) -> dict[str, object]:
     """Describe a manifest as the index of a subject's referrers does."""
-    descriptor: Descriptor = manifest.descriptor
+    descriptor = manifest.descriptor
     found: dict[str, object] = {
         "mediaType": descriptor.media_type,
         "digest": str(descriptor.digest),
@@ -208,7 +214,8 @@ def describe(manifest: Manifest) -> dict[str, object]:
     return {**found, "annotations": annotations} if annotations else found
 
 
-def _digest(text: str) -> Digest:
+def parse_digest(text: str) -> Digest:
+    """Read a digest as a client sent it; raise Refusal if it is none."""
     try:
         return Digest.parse(text)
     except ValueError as error:

@@ -58,8 +58,7 @@ class Performer:
                 source = self._registries.client(task.repository, Side.SOURCE)
                 return await source.manifest(str(task.digest), task.digest)
             case FindRepository():
-                destination = self._registries.client(task.repository, Side.DESTINATION)
-                return await destination.exists()
+                return await self._find_repository(task)
             case FindBlob():
                 return await self._find_blob(task)
             case CopyBlob():
@@ -82,10 +81,18 @@ class Performer:
                 raise
             return None
 
+    async def _find_repository(self, task: FindRepository) -> bool:
+        found = await self._registries.client(task.repository, Side.DESTINATION).exists()
+        if self._rehearsal is not None:
+            self._rehearsal.looked(task, found=found)
+        return found
+
     async def _find_blob(self, task: FindBlob) -> bool:
         found = await self._registries.client(task.repository, Side.DESTINATION).has(
             task.blob.digest
         )
+        if self._rehearsal is not None:
+            self._rehearsal.looked(task, found=found)
         if found:
             self._tell(
                 BlobLanded(task.repository, task.blob.digest, task.blob.size, Landing.PRESENT)

@@ -33,7 +33,8 @@ async def run(
             await running.carry_on(tasks)
             tasks.cancel_scope.cancel()
     except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
-        raise bugs.exceptions[0] from None
+        bug = bugs.exceptions[0]
+        raise bug from bug.__cause__
     finally:
         running.close()
         planner.abandon()

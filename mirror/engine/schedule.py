@@ -34,8 +34,9 @@ class _Lane:
 class Schedule:
     """The tasks that are ready or running.
 
-    At most ``per_registry`` tasks run on each registry and at most
-    ``registries`` registries are worked on at once.  Bodies leave a quarter of
+    At most ``per_registry`` tasks run on each registry, and at most
+    ``registries`` registries are worked on at once, though a copy always gets
+    its two.  Bodies leave a quarter of
     a registry's slots to small requests, which would starve behind layers.
     """
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-from mirror.errors import NetworkError
+from mirror.errors import MirrorError
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -44,34 +44,35 @@ async def copy_blob(
 ) -> Landed:
     """Bring a blob to its destination; afterwards it is there, whole and verified.
 
-    However this is left, no upload session stays open that a registry would
-    let us close.
+    However this is left, a session that was opened and not committed is
+    cancelled, as far as the registry lets us.
     """
     upload = Upload(task.destination, task.blob.digest, task.mount_from)
-    await destination.open(upload)
+    try:
+        await destination.open(upload)
+        if upload.state is State.SENDING:
+            await _send(source, destination, upload, task.blob, traffic)
+    finally:
+        await destination.cancel(upload)
     if upload.state is State.MOUNTED:
         found = task.mount_from == task.destination
         return Landed(Landing.PRESENT if found else Landing.MOUNTED)
-    try:
-        if task.blob.size:
-            await _stream(source, destination, upload, task.blob, traffic)
-        else:
-            Verifier(task.blob.digest, 0).finish()
-            await destination.write(upload, b"", 0)
-    finally:
-        await destination.cancel(upload)
     return Landed(Landing.COPIED, upload.mount_refused)
 
 
-async def _stream(
+async def _send(
     source: Client, destination: Client, upload: Upload, blob: Descriptor, traffic: Traffic
 ) -> None:
+    if not blob.size:
+        source.check_empty(blob)
+        await destination.write(upload, b"", 0)
+        return
     async with source.read(blob) as chunks:
         body = Checked(chunks, blob, traffic)
         try:
             await destination.write(upload, body, blob.size)
-        except NetworkError:
+        except MirrorError as error:
             # The upload broke off because the source did: that is the news.
             if body.error is not None:
-                raise body.error from None
+                raise body.error from error
             raise

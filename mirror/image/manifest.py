@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from mirror.errors import RegistryError, Unsupported
+from mirror.errors import InvalidManifest, Unsupported
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
 
@@ -47,12 +47,6 @@ DEPTH_LIMIT = 8
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
 _FOREIGN = ("nondistributable", "foreign")
-
-
-class InvalidManifest(RegistryError):
-    """A manifest that is not what the specification says a manifest is."""
-
-    hint = "Pull this image with another client; if that fails too, it is broken at its source."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +98,7 @@ class Manifest:
         """
         try:
             document = _DECODER.decode(content)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidManifest(f"the manifest is not valid: {error}") from error
         if document.schemaVersion == 1:
             raise Unsupported(

@@ -96,6 +96,7 @@ class Repository:
         """Name a repository by its parts; raise ValueError if the path cannot be one."""
         if not is_path(path):
             raise ValueError(f"{path!r} is not a repository path")
+        path = _official(registry, path)
         if (length := len(registry.host) + 1 + len(path)) > _NAME_LIMIT:
             raise ValueError(f"a name has at most {_NAME_LIMIT} characters, this has {length}")
         return cls(registry, path)
@@ -154,9 +155,13 @@ def split_host(name: str) -> tuple[Registry, str]:
         registry, path = Registry.parse(first), rest
     else:
         registry, path = Registry(DOCKER_HUB), name
-    if registry.host == DOCKER_HUB and "/" not in path and path != "*":
-        path = f"library/{path}"
-    return registry, path
+    return registry, _official(registry, path)
+
+
+def _official(registry: Registry, path: str) -> str:
+    """Return the path with the namespace that Docker Hub keeps for its own images."""
+    alone = registry.host == DOCKER_HUB and "/" not in path and path != "*"
+    return f"library/{path}" if alone else path
 
 
 def _without_port(host: str) -> str:

@@ -43,11 +43,12 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
             continue
         target = rule.target.path.replace("*", path.removeprefix(prefix), 1)
         try:
-            Repository.named(rule.source.registry, path)
-            Repository.named(rule.target.registry, target)
+            here = Repository.named(rule.source.registry, path)
+            there = Repository.named(rule.target.registry, target)
         except ValueError:
             continue
-        yield Rule(replace(rule.source, path=path), replace(rule.target, path=target), rule.origin)
+        source = replace(rule.source, path=here.path)
+        yield Rule(source, replace(rule.target, path=there.path), rule.origin)
 
 
 def pairs(rule: Rule, tags: Iterable[str]) -> Iterator[Pair]:

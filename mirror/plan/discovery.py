@@ -16,11 +16,12 @@ from mirror.plan.task import Answer, ListCatalog, ListTags
 
 
 @dataclass(slots=True, eq=False)
-class _Catalog:
-    """A rule over many repositories: how many are still to be listed, what was found."""
+class _Pending:
+    """A rule whose images are not known yet; two rules may be equal, two of these are not."""
 
     rule: Rule
-    unlisted: int
+    unlisted: int = 0
+    """Repositories of its catalog whose tags are not known yet."""
     found: int = 0
 
 
@@ -33,11 +34,10 @@ class Discovery:
         found: Callable[[Iterable[Pair]], None],
         failed: Callable[[Rule, MirrorError], None],
     ) -> None:
-        self.unlisted: dict[Rule, None] = {}
-        """The rules whose images are not known yet."""
         self._inquiry = inquiry
         self._found = found
         self._failed = failed
+        self._pending: dict[_Pending, None] = {}
         self._lists: dict[ListCatalog | ListTags, tuple[str, ...]] = {}
 
     def begin(self, rules: Iterable[Rule]) -> None:
@@ -50,12 +50,23 @@ class Discovery:
                 known.append(pair(rule))
         self._found(known)
 
+    def abandon(self) -> list[Rule]:
+        """Give up; return the rules whose images are not known yet."""
+        rules = [pending.rule for pending in self._pending]
+        self._pending.clear()
+        return rules
+
     def _list(self, rule: Rule) -> None:
-        self.unlisted[rule] = None
+        pending = self._wait(rule)
         if rule.source.many_repositories:
-            self._ask(ListCatalog(rule.source.registry), partial(self._catalog_read, rule))
+            self._ask(ListCatalog(rule.source.registry), partial(self._catalog_read, pending))
         else:
-            self._ask(ListTags(rule.source.repository), partial(self._tags_read, rule))
+            self._ask(ListTags(rule.source.repository), partial(self._tags_read, pending))
+
+    def _wait(self, rule: Rule) -> _Pending:
+        pending = _Pending(rule)
+        self._pending[pending] = None
+        return pending
 
     def _ask(self, task: ListCatalog | ListTags, then: Then) -> None:
         """Have a list read, once in a run however many rules need it."""
@@ -71,8 +82,9 @@ class Discovery:
             self._lists[task] = answer
         then(answer)
 
-    def _catalog_read(self, rule: Rule, answer: Answer | MirrorError) -> None:
-        del self.unlisted[rule]
+    def _catalog_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
+        del self._pending[pending]
+        rule = pending.rule
         if not isinstance(answer, tuple):
             self._failed(rule, _as_error(answer))
             return
@@ -80,16 +92,16 @@ class Discovery:
         if not found:
             self._failed(rule, _nothing_matches(rule, "repository"))
         elif rule.source.many_tags:
-            several = _Catalog(rule, unlisted=len(found))
-            self.unlisted.update(dict.fromkeys(found))
-            for one in found:
-                read = partial(self._repository_read, several, one)
+            pending.unlisted = len(found)
+            for one, waiting in [(one, self._wait(one)) for one in found]:
+                read = partial(self._repository_read, pending, waiting)
                 self._ask(ListTags(one.source.repository), read)
         else:
             self._found(pair(one) for one in found)
 
-    def _tags_read(self, rule: Rule, answer: Answer | MirrorError) -> None:
-        del self.unlisted[rule]
+    def _tags_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
+        del self._pending[pending]
+        rule = pending.rule
         if not isinstance(answer, tuple):
             self._failed(rule, _as_error(answer))
             return
@@ -98,17 +110,19 @@ class Discovery:
             self._failed(rule, _nothing_matches(rule, "tag"))
         self._found(found)
 
-    def _repository_read(self, catalog: _Catalog, rule: Rule, answer: Answer | MirrorError) -> None:
+    def _repository_read(
+        self, catalog: _Pending, pending: _Pending, answer: Answer | MirrorError
+    ) -> None:
         """Take the tags of one repository of a catalog, which may have none by now."""
-        del self.unlisted[rule]
+        del self._pending[pending]
         catalog.unlisted -= 1
         if isinstance(answer, (tuple, NotFound)):
-            found = list(pairs(rule, answer)) if isinstance(answer, tuple) else []
+            found = list(pairs(pending.rule, answer)) if isinstance(answer, tuple) else []
             catalog.found += len(found)
             self._found(found)
         else:
             catalog.found += 1  # what failed did match
-            self._failed(rule, _as_error(answer))
+            self._failed(pending.rule, _as_error(answer))
         if not catalog.unlisted and not catalog.found:
             self._failed(catalog.rule, _nothing_matches(catalog.rule, "tag"))
 

@@ -35,16 +35,17 @@ _KEPT_LIMIT = 16 * 1024 * 1024
 class Node:
     """A manifest wanted in a destination repository, and what waits for it there.
 
-    The root of an image has no parents; ``ended`` is called once, with how many
-    bytes of blobs moved on its behalf and the error, if it could not be brought.
+    An image's root has nobody waiting but its ``ended``, which is called once:
+    with the node, and the error if it could not be brought.
     """
 
     source: Repository
     destination: Reference
     digest: Digest
-    ended: Callable[[MirrorError | None], None] | None = None
+    ended: Callable[["Node", MirrorError | None], None] | None = None
     depth: int = 0
     bytes_copied: int = 0
+    """Bytes of blobs that moved on behalf of the image, if this is its root."""
     manifest: Manifest | None = None
     missing: int = 0
     failed: bool = False
@@ -102,7 +103,7 @@ class Gathering:
         if node.source == node.repository:
             self._push(node)  # another tag for what is there already
         elif self._knowledge.needs_look(node.repository):
-            task = FindRepository(node.repository)
+            task = FindRepository(node.repository, self._knowledge.rehearses(node.repository))
             self._inquiry.ask(task, partial(self._repository_found, node))
         else:
             self._gather(node, answer)
@@ -112,7 +113,10 @@ class Gathering:
             self._fail(node, answer)
             return
         assert node.manifest is not None, "a manifest is read before its repository is looked for"
-        self._knowledge.exists.setdefault(node.repository, bool(answer))
+        if answer:
+            self._knowledge.found_repository(node.repository)
+        else:
+            self._knowledge.missed_repository(node.repository)
         self._gather(node, node.manifest)
 
     def _gather(self, node: Node, manifest: Manifest) -> None:
@@ -130,7 +134,7 @@ class Gathering:
 
     def _want_child(self, node: Node, digest: Digest) -> None:
         key = (node.repository, digest)
-        if key in self._knowledge.manifests:
+        if self._knowledge.has_manifest(node.repository, digest):
             return
         node.missing += 1
         if (child := self._children.get(key)) is not None:
@@ -156,9 +160,9 @@ class Gathering:
         if isinstance(answer, MirrorError):
             self._fail(node, answer)
             return
-        self._knowledge.manifests.add((node.repository, node.digest))
+        self._knowledge.add_manifest(node.repository, node.digest)
         if node.ended is not None:
-            node.ended(None)
+            node.ended(node, None)
             return
         del self._children[node.repository, node.digest]
         for parent in node.parents:
@@ -170,7 +174,7 @@ class Gathering:
             return
         node.failed = True
         if node.ended is not None:
-            node.ended(answer)
+            node.ended(node, answer)
             return
         del self._children[node.repository, node.digest]
         for parent in node.parents:
@@ -194,12 +198,12 @@ class Gathering:
             waiting.append(node)
             return
         self._blobs[key] = [node]
-        exists = self._knowledge.exists.get(node.repository)
+        exists = self._knowledge.exists(node.repository)
         if exists and not self._force:
-            task = FindBlob(node.repository, blob)
+            task = FindBlob(node.repository, blob, self._knowledge.rehearses(node.repository))
             self._inquiry.ask(task, partial(self._blob_found, node, blob))
         else:
-            self._copy(node, blob, absent=self._force or exists is False)
+            self._copy(node, blob, look=exists is None and not self._force)
 
     def _blob_found(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError):
@@ -207,13 +211,13 @@ class Gathering:
         elif answer:
             self._blob_arrived(node.repository, blob)
         else:
-            self._copy(node, blob, absent=True)
+            self._copy(node, blob, look=False)
 
-    def _copy(self, node: Node, blob: Descriptor, *, absent: bool) -> None:
+    def _copy(self, node: Node, blob: Descriptor, *, look: bool) -> None:
         registry = node.repository.registry
         # Within one registry everyone mounts from the source, and need not wait for the first.
         shared = self._knowledge.mounts(registry) and node.source.registry != registry
-        task = CopyBlob(node.source, node.repository, blob, absent, shared)
+        task = CopyBlob(node.source, node.repository, blob, look, shared)
         self._inquiry.ask(task, partial(self._blob_copied, node, blob))
 
     def _blob_copied(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:

@@ -20,14 +20,33 @@ class Knowledge:
     """Which repositories, blobs and manifests are at the destinations."""
 
     def __init__(self, options: Options) -> None:
-        self.manifests: set[tuple[Repository, Digest]] = set()
-        """Manifests that are there with everything below them."""
-        self.exists: dict[Repository, bool] = {}
-        """Whether a repository was there when it was first asked for."""
         self._options = options
+        self._exists: dict[Repository, bool] = {}
+        self._looked: set[Repository] = set()
+        self._manifests: set[tuple[Repository, Digest]] = set()
         self._blobs: set[tuple[Repository, Digest]] = set()
         self._home: dict[tuple[Registry, Digest], Repository] = {}
         self._refusals: Counter[Registry] = Counter()
+
+    def exists(self, repository: Repository) -> bool | None:
+        """Whether a repository was there before this run wrote to it; None if nobody knows."""
+        return self._exists.get(repository)
+
+    def found_repository(self, repository: Repository) -> None:
+        """Learn that a repository is there."""
+        self._exists[repository] = True
+
+    def missed_repository(self, repository: Repository) -> None:
+        """Learn that a repository is not there."""
+        self._exists.setdefault(repository, False)
+
+    def has_manifest(self, repository: Repository, digest: Digest) -> bool:
+        """Whether a manifest is known to be in a repository, with everything below it."""
+        return (repository, digest) in self._manifests
+
+    def add_manifest(self, repository: Repository, digest: Digest) -> None:
+        """Learn that a manifest is in a repository, with everything below it."""
+        self._manifests.add((repository, digest))
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether a blob is known to be in a repository."""
@@ -51,9 +70,18 @@ class Knowledge:
 
         A mount answers that by the way, but cannot be tried in a dry run.
         """
-        if repository in self.exists or self._options.force:
+        if repository in self._exists or self._options.force:
             return False
         return self._options.dry_run or not self.mounts(repository.registry)
+
+    def rehearses(self, repository: Repository) -> bool:
+        """Whether questions to a repository are asked only because this is a dry run.
+
+        True from the first such question on, whatever its answer.
+        """
+        if self.needs_look(repository) and self.mounts(repository.registry):
+            self._looked.add(repository)
+        return repository in self._looked
 
     def mount_source(self, task: CopyBlob) -> Repository | None:
         """Where to mount a blob from, at this moment; None to upload it.
@@ -68,4 +96,4 @@ class Knowledge:
             return home
         if task.source.registry == registry:
             return task.source
-        return None if task.absent else task.destination
+        return task.destination if task.look else None

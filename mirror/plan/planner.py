@@ -42,7 +42,6 @@ class _Image:
     unanswered: int = 0
     source: Digest | None = None
     destination: Digest | None = None
-    bytes_copied: int = 0
 
 
 class Planner:
@@ -69,7 +68,7 @@ class Planner:
         return taken
 
     def dispatch(self, task: Task) -> Task | None:
-        """Return the task as it is to be carried out now, or None if nobody needs it any more."""
+        """Return the task as it is to be carried out now; None for a blob nobody needs any more."""
         if not isinstance(task, CopyBlob):
             return task
         if not self._gathering.wants(task):
@@ -87,17 +86,17 @@ class Planner:
         for queue in self._queues.values():
             for pair in queue:
                 self._tell(pair, Status.DEFERRED)
-        for rule in self._discovery.unlisted:
+        for rule in self._discovery.abandon():
             self._tell_rule(rule, Status.DEFERRED)
         self._queues.clear()
-        self._discovery.unlisted.clear()
 
     def _queue(self, found: Iterable[Pair]) -> None:
         count = 0
         for pair in found:
-            other = self._claimed.setdefault(pair.destination, pair.source)
-            if other is pair.source:
+            other = self._claimed.get(pair.destination)
+            if other is None:
                 count += 1
+                self._claimed[pair.destination] = pair.source
                 self._queues[_route(pair)].append(pair)
             elif other != pair.source:
                 self.events.append(ImagesFound(1))
@@ -132,23 +131,24 @@ class Planner:
     def _source_known(self, image: _Image, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError):
             self._source_unknown(image, answer)
-        elif isinstance(answer, Descriptor):
-            image.source = answer.digest
-            self._answered(image)
+            return
+        assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
+        image.source = answer.digest
+        self._answered(image)
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
         if self._options.skip_missing and isinstance(error, NotFound):
             self._settle(image, Status.SKIPPED)
         else:
-            self._settle(image, Status.FAILED, error)
+            self._settle(image, Status.FAILED, error=error)
 
     def _destination_known(self, image: _Image, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError):
-            self._settle(image, Status.FAILED, answer)
+            self._settle(image, Status.FAILED, error=answer)
             return
         if isinstance(answer, Descriptor):
             image.destination = answer.digest
-            self._knowledge.exists[image.pair.destination.repository] = True
+            self._knowledge.found_repository(image.pair.destination.repository)
         self._answered(image)
 
     def _answered(self, image: _Image) -> None:
@@ -162,25 +162,32 @@ class Planner:
             self._settle(image, Status.UNCHANGED)
             return
         pair = image.pair
-        node = Node(pair.source.repository, pair.destination, image.source)
-        node.ended = partial(self._ended, image, node)
+        ended = partial(self._ended, image)
+        node = Node(pair.source.repository, pair.destination, image.source, ended)
         self._gathering.bring(node)
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
-        image.bytes_copied = node.bytes_copied
-        if error is None:
-            self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
+        if error is None and self._options.dry_run:
+            self._settle(image, Status.PLANNED)
+        elif error is None:
+            self._settle(image, Status.COPIED, node.bytes_copied)
         elif node.manifest is None:
             self._source_unknown(image, error)
         else:
-            self._settle(image, Status.FAILED, error)
+            self._settle(image, Status.FAILED, node.bytes_copied, error)
 
-    def _settle(self, image: _Image, status: Status, error: MirrorError | None = None) -> None:
+    def _settle(
+        self,
+        image: _Image,
+        status: Status,
+        bytes_copied: int = 0,
+        error: MirrorError | None = None,
+    ) -> None:
         if image not in self._open:
             return  # the other side has failed already
         del self._open[image]
         self._open_on[_route(image.pair)] -= 1
-        self._tell(image.pair, status, image.source, image.bytes_copied, error)
+        self._tell(image.pair, status, image.source, bytes_copied, error)
 
     def _rule_failed(self, rule: Rule, error: MirrorError) -> None:
         if self._options.skip_missing and isinstance(error, NotFound):

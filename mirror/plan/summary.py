@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from mirror.events import Landing
-from mirror.plan.task import CopyBlob, Landed, PutManifest, Task
+from mirror.plan.task import CopyBlob, FindBlob, FindRepository, Landed, PutManifest, Task
 
 
 @dataclass(slots=True)
@@ -24,6 +24,17 @@ class Summary:
     """Tasks that change something, counted per registry instead of carried out."""
 
     shares: dict[str, Share] = field(default_factory=dict)
+    spared: Counter[str] = field(default_factory=Counter)
+    """Requests that only finding out took, per registry: a run would not send them."""
+
+    def looked(self, task: FindRepository | FindBlob, *, found: bool) -> None:
+        """Take a question that was asked.
+
+        A run would have found a blob that is there with one request as well, a
+        mount, and one that is not with the request that opens its upload.
+        """
+        if task.spared and (isinstance(task, FindRepository) or not found):
+            self.spared[task.repository.registry.host] += 1
 
     def rehearse(self, task: Task) -> Landed | None:
         """Count a task; return what carrying it out would answer.
@@ -46,19 +57,25 @@ class Summary:
                 share.bytes_written += len(task.manifest.content)
         return None
 
-    def text(self, requests_sent: Counter[str]) -> str:
-        """Return the plan as a table, one line per registry.
+    def requests(self, sent: Counter[str]) -> Counter[str]:
+        """Return how many requests a run would send to each host.
 
-        ``requests_sent`` are those that finding out took, and a run would send
-        them as well.
+        ``sent`` are those that finding out took; a run would send them as well,
+        but for those it is spared.
         """
+        acting = Counter({host: share.requests for host, share in self.shares.items()})
+        return sent + acting - self.spared
+
+    def text(self, sent: Counter[str]) -> str:
+        """Return the plan as a table, one line per registry; see `requests`."""
+        requests = self.requests(sent)
         rows: list[tuple[str, ...]] = [
             ("registry", "requests", "read", "written", "blobs", "mounts", "manifests")
         ]
-        for host in sorted({*self.shares, *requests_sent}):
+        for host in sorted({*self.shares, *sent}):
             share = self._share(host)
             numbers = (
-                share.requests + requests_sent[host],
+                requests[host],
                 share.bytes_read,
                 share.bytes_written,
                 share.blobs_copied,

@@ -117,6 +117,8 @@ class FindRepository(Task):
     """Is there such a repository at the destination?  Answer: a bool."""
 
     repository: Repository
+    spared: bool = False
+    """Whether only a dry run asks this, where a run finds out by mounting."""
     rank = Rank.FIND
 
     @property
@@ -131,6 +133,8 @@ class FindBlob(Task):
 
     repository: Repository
     blob: Descriptor
+    spared: bool = False
+    """Whether only a dry run asks this, where a run finds out by mounting."""
     rank = Rank.FIND
 
     @property
@@ -150,8 +154,8 @@ class CopyBlob(Task):
     source: Repository
     destination: Repository
     blob: Descriptor
-    absent: bool = False
-    """Whether the blob is known not to be there."""
+    look: bool = False
+    """Whether to find out by the way if it is there, since nobody has looked."""
     shared: bool = False
     """Whether other repositories of the registry may want the same blob and could mount it."""
     mount_from: Repository | None = None

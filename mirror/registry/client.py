@@ -10,9 +10,17 @@ from http import HTTPStatus
 
 import anyio
 
-from mirror.errors import DigestMismatch, MirrorError, Place, RegistryError, Side, placed
-from mirror.image.digest import Digest
-from mirror.image.manifest import SIZE_LIMIT, Descriptor, InvalidManifest, Manifest
+from mirror.errors import (
+    DigestMismatch,
+    InvalidManifest,
+    MirrorError,
+    Place,
+    RegistryError,
+    Side,
+    placed,
+)
+from mirror.image.digest import Digest, Verifier
+from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Registry, Repository
 from mirror.wire.content import (
     ask_blob,
@@ -109,6 +117,11 @@ class Client:
                 assert reply.chunks is not None, "a reply to GET can be read"
                 yield reply.chunks
 
+    def check_empty(self, blob: Descriptor) -> None:
+        """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
+        with self._doing("reading the blob", str(blob.digest)):
+            Verifier(blob.digest, 0).finish()
+
     async def open(self, upload: Upload) -> None:
         """Mount the blob or open a session for it, whichever the registry does."""
         with self._doing("opening the upload", str(upload.digest)):
@@ -140,9 +153,7 @@ class Client:
         with self._doing("pushing the manifest", target):
             async with self._send(ask_put_manifest(self._repository, target, manifest)) as reply:
                 await _expect(reply, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-                stored = stated_digest(reply)
-                if stored not in (None, manifest.digest):
-                    raise DigestMismatch(expected=str(manifest.digest), actual=str(stored))
+                _check_stored(manifest, stated_digest(reply))
 
     async def tags(self) -> tuple[str, ...]:
         """Return the repository's tags."""
@@ -169,6 +180,15 @@ async def _names(send: Send, listing: Listing) -> tuple[str, ...]:
             await _expect(reply, HTTPStatus.OK)
             names += listing.page(reply, await _read(reply, PAGE_LIMIT))
     return tuple(names)
+
+
+def _check_stored(manifest: Manifest, stored: Digest | None) -> None:
+    """Raise DigestMismatch if a registry stored something else, by whichever algorithm it says."""
+    if stored is None:
+        return
+    sent = Digest.of(manifest.content, stored.algorithm)
+    if stored != sent:
+        raise DigestMismatch(expected=str(sent), actual=str(stored))
 
 
 async def _expect(reply: Reply, *statuses: int) -> None:

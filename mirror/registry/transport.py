@@ -121,7 +121,7 @@ def _network_error(error: Exception, place: str) -> NetworkError:
         case aiohttp.ClientConnectorCertificateError():
             return NetworkError(
                 f"{place} has a certificate that is not trusted: {error.certificate_error}",
-                hint="Give its authority with --certificate-authority, or use --insecure.",
+                hint="If it is yours and you know why, --insecure accepts any certificate.",
             )
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(

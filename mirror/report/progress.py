@@ -44,7 +44,7 @@ class Progress:
     moving: dict[tuple[Repository, Digest], Moving] = field(default_factory=dict)
     moved: int = 0
     started: int = 0
-    """Bytes of all blobs that were on their way, whether they arrived or not."""
+    """Bytes of the blobs that are on their way or were copied."""
     _samples: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def take(self, event: Event) -> None:
@@ -134,4 +134,4 @@ def summary(statuses: Counter[Status], moved: int, requests: int, seconds: float
     """Say in one line what a run came to."""
     order = (s for s in Status if statuses[s])
     counts = ", ".join(f"{statuses[status]} {status}" for status in order) or "nothing to do"
-    return f"{counts}; {size(moved)} copied with {requests} requests in {seconds:.1f} s"
+    return f"{counts}; {size(moved)} moved with {requests} requests in {seconds:.1f} s"

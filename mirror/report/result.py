@@ -26,22 +26,6 @@ from mirror.events import (
 SCHEMA = "mirror.report/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an image failed, as the report says it."""
-
-    category: str
-    side: str | None
-    message: str
-    hint: str
-
-    @classmethod
-    def of(cls, error: MirrorError) -> "Failure":
-        """Describe an error."""
-        side = str(error.place.side) if error.place is not None else None
-        return cls(error.category, side, str(error), error.hint)
-
-
 @dataclass(slots=True)
 class Result:
     """The outcome so far: feed every event to `take`."""
@@ -116,7 +100,6 @@ class Result:
 
 
 def _entry(image: ImageSettled) -> dict[str, object]:
-    failure = Failure.of(image.error) if image.error is not None else None
     return {
         "source": image.source,
         "destination": image.destination,
@@ -125,13 +108,16 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "status": str(image.status),
         "bytes_copied": image.bytes_copied,
         "attempts": image.attempts,
-        "error": failure
-        and {
-            "class": failure.category,
-            "side": failure.side,
-            "message": failure.message,
-            "hint": failure.hint,
-        },
+        "error": _failure(image.error) if image.error is not None else None,
+    }
+
+
+def _failure(error: MirrorError) -> dict[str, object]:
+    return {
+        "class": error.category,
+        "side": str(error.place.side) if error.place is not None else None,
+        "message": str(error),
+        "hint": error.hint,
     }
 
 

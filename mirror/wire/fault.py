@@ -79,7 +79,7 @@ def _explain(reply: Reply, content: bytes) -> tuple[str, str]:
     """Find the first error code of a body, and a line of text for a person."""
     try:
         body = _DECODER.decode(content)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         if reply.media_type == "text/html" or content.lstrip()[:1] == b"<":
             return (
                 "",

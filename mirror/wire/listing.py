@@ -6,12 +6,13 @@ registry API's.
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from mirror.errors import RegistryError
 from mirror.image.reference import Repository
+from mirror.wire.address import join
 from mirror.wire.message import Reply, Request
 
 # ECR answers an error to more than this; the others that limit a page clamp it.
@@ -60,15 +61,15 @@ class Listing:
         """
         try:
             page = _DECODER.decode(content)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             kind = reply.media_type or "something unnamed"
             raise RegistryError(f"{kind} came instead of a list: {error}") from error
         names = [name for name in (page.tags or page.repositories or ()) if name]
         new = tuple(dict.fromkeys(name for name in names if name not in self._names))
         self._names.update(new)
-        self._asked.add(urljoin(reply.url, self._url or ""))
         following = next_page(reply)
         self._url = following if new and following not in self._asked else None
+        self._asked.add(following or "")
         return new
 
 
@@ -83,11 +84,19 @@ def catalog() -> Listing:
 
 
 def next_page(reply: Reply) -> str | None:
-    """Where the next page is, absolute; None after the last, or if it is on another host."""
+    """Return where the next page is, absolute; None after the last.
+
+    Raises RegistryError if that is elsewhere: a list cut short in silence would
+    be a catalog that is copied in part.
+    """
     for target in _links(reply.headers.get("Link", "")):
-        url = urljoin(reply.url, target)
-        if urlsplit(url).hostname == urlsplit(reply.url).hostname:
-            return url
+        address = join(reply.url, target)
+        if address.hostname != urlsplit(reply.url).hostname:
+            raise RegistryError(
+                f"the list goes on at another host, {address.hostname}",
+                hint="The registry, or the proxy before it, does not know its own address.",
+            )
+        return address.geturl()
     return None
 
 

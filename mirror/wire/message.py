@@ -20,6 +20,7 @@ class Request:
 
     ``url`` is absolute, or a path at the registry's own address.  A body that
     is a stream needs a ``length``, and such a request can be sent only once.
+    Without a body, a ``length`` of 0 says so to the registry.
     """
 
     method: str
@@ -27,6 +28,14 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterable[bytes] = b""
     length: int | None = None
+
+    def __post_init__(self) -> None:
+        """Know the length of bytes; raise ValueError for a stream without one."""
+        if isinstance(self.body, bytes):
+            if self.body:
+                object.__setattr__(self, "length", len(self.body))
+        elif self.length is None:
+            raise ValueError("a stream needs a length")
 
     def __str__(self) -> str:
         return f"{self.method} {self.url.partition('?')[0]}"

@@ -8,9 +8,10 @@ cannot send us to an address inside our own network.
 
 import ipaddress
 from dataclasses import replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mirror.errors import RegistryError
+from mirror.wire.address import join
 from mirror.wire.message import Reply, Request
 
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -19,15 +20,21 @@ LIMIT = 10
 
 
 def follow(request: Request, reply: Reply) -> Request:
-    """Return the request that a redirect asks for; raise RegistryError if it may not be made."""
+    """Return the request that a redirect asks for; raise RegistryError if it may not be made.
+
+    The method stays what it was, whatever the status, as registries expect.  A
+    stream cannot be followed: it is spent.
+    """
     location = reply.headers.get("Location", "")
-    target = urljoin(reply.url, location)
-    here, there = urlsplit(reply.url), urlsplit(target)
-    if not location or there.scheme not in ("http", "https") or not there.hostname:
+    if not location:
         raise RegistryError(f"{reply.status} without an address to go to")
+    if not isinstance(request.body, bytes):
+        raise RegistryError(f"{reply.status} to a body that can be sent only once")
+    here, there = urlsplit(reply.url), join(reply.url, location)
+    target = there.geturl()
     if here.scheme == "https" and there.scheme == "http":
         raise RegistryError(f"redirected from https to plain http at {there.hostname}")
-    if _is_inside(there.hostname) and not _is_inside(here.hostname or ""):
+    if _is_inside(there.hostname or "") and not _is_inside(here.hostname or ""):
         raise RegistryError(f"redirected to {there.hostname}, an address inside this network")
     if origin(reply.url) == origin(target):
         return replace(request, url=target)

@@ -10,10 +10,11 @@ repository".
 
 from collections.abc import AsyncIterable
 from enum import Enum, auto
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
+from mirror.wire.address import join
 from mirror.wire.message import Reply, Request
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -42,7 +43,7 @@ class Upload:
     ) -> None:
         self.state = State.OPENING
         self.mount_refused = False
-        """Whether a mount of what is there was asked for, and not done."""
+        """Whether a mount was refused that says something of the registry and not of the blob."""
         self.digest = digest
         self._repository = repository
         self._mount_from = mount_from
@@ -103,14 +104,12 @@ def resolve_location(reply: Reply) -> str:
 
     A Location may be relative.  One that falls back to plain http on the host
     that just spoke https is a proxy's mistake, and is corrected; so is one that
-    lost the port.
+    lost the port.  Raises RegistryError if it is no address.
     """
-    location = urljoin(reply.url, reply.headers["Location"])
-    here, there = urlsplit(reply.url), urlsplit(location)
+    here, there = urlsplit(reply.url), join(reply.url, reply.headers["Location"])
     if here.hostname == there.hostname:
-        if here.scheme == "https" and there.scheme == "http":
+        if here.scheme == "https":
             there = there._replace(scheme="https")
-            location = there.geturl()
         if there.port is None and here.port is not None:
-            location = there._replace(netloc=here.netloc).geturl()
-    return location
+            there = there._replace(netloc=here.netloc)
+    return there.geturl()

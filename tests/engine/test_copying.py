@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,10 +10,14 @@ from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
-from mirror.events import Landing, Status
+from mirror.engine.copying import copy
+from mirror.events import Landing, Status, Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
 from mirror.image.platform import Platform
+from mirror.mapping.grammar import parse
+from mirror.options import Options
+from mirror.report.result import Result
 from tests.conftest import Copy
 
 AMD64 = Platform("linux", "amd64")
@@ -73,12 +78,14 @@ async def test_an_unchanged_image_costs_one_head_on_each_side(
 ) -> None:
     simple(source)
     await mirrored("S/a:1=T/a")
-    asked(source), asked(target)
+    source.log.clear()
+    target.log.clear()
 
     result = await mirrored("S/a:1=T/a")
 
     assert result.statuses == {Status.UNCHANGED: 1}
-    assert asked(source) == asked(target) | {} == {"HEAD manifests": 1}
+    assert asked(source) == {"HEAD manifests": 1}
+    assert asked(target) == {"HEAD manifests": 1}
 
 
 async def test_a_moved_tag_costs_one_head_for_each_blob_that_may_be_there(
@@ -87,7 +94,8 @@ async def test_a_moved_tag_costs_one_head_for_each_blob_that_may_be_there(
     simple(source, "a", "1", "x", "y")
     await mirrored("S/a:1=T/a")
     simple(source, "a", "1", "x", "z")
-    asked(source), asked(target)
+    source.log.clear()
+    target.log.clear()
 
     result = await mirrored("S/a:1=T/a")
 
@@ -106,7 +114,7 @@ async def test_a_new_tag_finds_what_is_there_with_the_post_that_was_needed_anywa
     simple(source, "a", "1", "x", "y")
     await mirrored("S/a:1=T/a")
     simple(source, "a", "2", "x", "z")
-    asked(target)
+    target.log.clear()
 
     result = await mirrored("S/a:2=T/a")
 
@@ -205,6 +213,33 @@ async def test_a_dry_run_changes_nothing(
     assert result.statuses == {Status.PLANNED: 1}
     assert {request.method for request in target.log} <= {"GET", "HEAD"}
     assert target.store.names() == []
+
+
+@pytest.mark.parametrize("history", ["nothing", "another tag", "an older image"])
+@pytest.mark.parametrize("skip_mount", [False, True])
+async def test_a_dry_run_foresees_the_requests_of_the_run(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    history: str,
+    skip_mount: bool,
+) -> None:
+    if history != "nothing":
+        simple(source, "a", "1" if history == "an older image" else "0", "x", "y")
+        await mirrored("S/a:*=T/a")
+    simple(source, "a", "1", "x", "z")
+    simple(source, "b", "1", "z")
+    lines = ("S/a:1=T/a", "S/b:1=T/b")
+    rules = parse([one.replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
+                   for one in lines])  # fmt: skip
+    asking = Result(datetime.now(UTC))
+    options = Options(dry_run=True, skip_mount=skip_mount)
+    plan = await copy(rules, options, asking.take, Traffic())
+    assert plan is not None
+
+    ran = await mirrored(*lines, skip_mount=skip_mount)
+
+    assert plan.requests(asking.requests) == ran.requests
 
 
 async def test_a_pull_by_digest_is_tagged_or_pushed_by_digest(
@@ -364,6 +399,61 @@ async def test_a_registry_that_stores_something_else_is_caught(
 
     assert failed.error is not None
     assert failed.error.category == "integrity"
+
+
+async def test_a_manifest_by_sha512_may_be_tagged(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    content = source.store.manifest("a", "1").content
+    digest = Digest.of(content, "sha512")
+    source.store.put_manifest("a", str(digest), content, "")
+
+    result = await mirrored(f"S/a@{digest}=T/a:long")
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert target.store.manifest("a", "long").content == content
+
+
+async def test_an_empty_blob_with_a_wrong_digest_is_a_failure_of_the_source(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    layers = [{"mediaType": "x/y", "digest": str(Digest.of(b"not empty")), "size": 0}]
+    source.store.add_blob("a", b"not empty")
+    source.store.put_manifest("a", "1", json.dumps({"layers": layers}).encode(), "")
+
+    (failed,) = (await mirrored("S/a:1=T/a")).failures
+
+    assert failed.error is not None
+    assert failed.error.category == "integrity"
+    assert "source" in str(failed.error)
+    assert not target.store.sessions
+
+
+@pytest.mark.parametrize("header", ["http://[::1/x", "https://r.io:99999999/x", "\x7f"])
+async def test_an_address_that_is_none_is_one_failure_and_the_rest_is_delivered(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, header: str
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "y")
+    target.faults.append(Fault("POST", "/a/", status=202, headers={"Location": header}, times=9))
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
+
+    assert result.statuses == {Status.COPIED: 1, Status.FAILED: 1}
+
+
+async def test_what_the_source_did_wrong_is_told_whatever_the_destination_makes_of_it(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    source.faults.append(blobs(corrupt=0))
+    target.faults.append(Fault("PUT", "uploads", status=400, times=99))
+
+    (failed,) = (await mirrored("S/a:1=T/a")).failures
+
+    assert failed.error is not None
+    assert failed.error.place is not None
 
 
 async def test_a_manifest_larger_than_any_registry_takes_is_not_read_to_its_end(

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.errors import RegistryError, Unsupported
+from mirror.errors import InvalidManifest, RegistryError, Unsupported
 from mirror.image.digest import Digest
 from mirror.image.manifest import (
     DOCKER_LIST,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
-    InvalidManifest,
     Manifest,
 )
 from mirror.image.platform import Platform
@@ -92,7 +91,7 @@ def test_the_bytes_are_kept_as_they_are() -> None:
      b'{"layers": [{"digest": "sha256:x", "size": 1}]}',
      b'{"layers": [{"digest": "%s", "size": -1}]}' % A.encode(),
      b'{"layers": [{"digest": "%s"}]}' % A.encode(),
-     b'{"subject": {"digest": "no", "size": 1}}', b"\xff\xfe"],
+     b'{"subject": {"digest": "no", "size": 1}}', b"\xff\xfe", b"[" * 200_000],
 )  # fmt: skip
 def test_what_is_no_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidManifest, match="not valid"):

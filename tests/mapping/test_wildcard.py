@@ -1,9 +1,12 @@
 """What ``*`` stands for, given the names there are."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.image.reference import Reference
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.mapping.wildcard import pair, pairs, repositories
 
@@ -71,6 +74,14 @@ def test_paths_that_cannot_be_repositories_are_passed_over() -> None:
     assert [one.source.path for one in repositories(rule("a.io/team/*=c.io/*"), listed)] == [
         "team/ok"
     ]
+
+
+def test_names_on_docker_hub_get_their_namespace() -> None:
+    (one,) = repositories(rule("a.io/*=docker.io/*"), ["app"])
+    reference = pair(Rule(replace(one.source, tag="1"), one.target, one.origin)).destination
+
+    assert str(reference) == "docker.io/library/app:1"
+    assert Reference.parse(str(reference)) == reference
 
 
 def test_a_rule_over_repositories_keeps_its_tag_and_its_place() -> None:

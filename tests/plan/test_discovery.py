@@ -45,6 +45,13 @@ def test_a_list_that_two_mappings_need_is_asked_for_once() -> None:
     )
 
 
+@pytest.mark.parametrize("second", ["s.io/team/a=d.io/team/a", "s.io/team/*=d.io/team/*"])
+def test_patterns_that_overlap_on_one_line_find_everything_once(second: str) -> None:
+    assert statuses(filled(), f"s.io/*=d.io/* {second}").keys() == {
+        "s.io/team/a:1", "s.io/team/a:2", "s.io/team/b:1", "s.io/other:1",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "line", ["s.io/team/a:9*=d.io/a", "s.io/none/*=d.io/*", "s.io/team/*:9*=d.io/*"]
 )

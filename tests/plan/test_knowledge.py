@@ -30,8 +30,8 @@ def test_a_source_in_the_same_registry_is_a_place_to_mount_from() -> None:
 
 
 def test_nobody_having_looked_the_mount_is_the_look() -> None:
-    assert knowledge().mount_source(CopyBlob(SOURCE, A, BLOB)) == A
-    assert knowledge().mount_source(CopyBlob(SOURCE, A, BLOB, absent=True)) is None
+    assert knowledge().mount_source(CopyBlob(SOURCE, A, BLOB, look=True)) == A
+    assert knowledge().mount_source(CopyBlob(SOURCE, A, BLOB)) is None
 
 
 def test_a_registry_that_keeps_refusing_is_not_asked_again() -> None:
@@ -52,5 +52,5 @@ def test_a_look_is_needed_where_a_mount_cannot_be_one() -> None:
     assert not knowledge(force=True, dry_run=True).needs_look(A)
 
     known = knowledge(skip_mount=True)
-    known.exists[A] = False
+    known.missed_repository(A)
     assert not known.needs_look(A)

@@ -184,6 +184,13 @@ def test_a_dry_run_asks_but_never_mounts_to_find_out() -> None:
     assert world.acts()[0] == f"copy {X} to d.io/a"
 
 
+def test_a_planned_image_has_moved_nothing() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+
+    assert [i.bytes_copied for i in world.mirror("s.io/a:1=d.io/a", dry_run=True)] == [0]
+
+
 def test_foreign_layers_stay_where_they_are() -> None:
     world = World()
     layer = {

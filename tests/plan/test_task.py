@@ -54,8 +54,3 @@ def test_what_finishes_goes_before_what_begins() -> None:
         kinds.ListTags,
     ]
     assert [kind.rank for kind in ranks] == sorted(kind.rank for kind in ranks)
-
-
-def test_the_base_class_occupies_nothing_by_itself() -> None:
-    with pytest.raises(NotImplementedError):
-        _ = kinds.Task().registries

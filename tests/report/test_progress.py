@@ -102,6 +102,6 @@ def test_the_summary_names_what_there_was() -> None:
     statuses = Counter({Status.FAILED: 1, Status.COPIED: 2})
 
     assert summary(statuses, 2048, 9, 1.25) == (
-        "2 copied, 1 failed; 2.0 KiB copied with 9 requests in 1.2 s"
+        "2 copied, 1 failed; 2.0 KiB moved with 9 requests in 1.2 s"
     )
     assert summary(Counter(), 0, 0, 0).startswith("nothing to do")

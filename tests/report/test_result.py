@@ -20,7 +20,7 @@ from mirror.events import (
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
 from mirror.mapping.grammar import Document, parse
-from mirror.report.result import Failure, Result
+from mirror.report.result import Result
 
 DIGEST = Digest.of(b"x")
 APP = Repository.parse("d.io/a")
@@ -106,4 +106,8 @@ def test_the_retry_file_is_a_mapping_file_of_what_is_left() -> None:
 
 
 def test_an_error_without_a_place_has_no_side() -> None:
-    assert Failure.of(MirrorError("odd")) == Failure("registry", None, "odd", "")
+    report = json.loads(result(image(Status.FAILED, MirrorError("odd"))).json(0))
+
+    assert report["images"][0]["error"] == {
+        "class": "registry", "side": None, "message": "odd", "hint": "",
+    }  # fmt: skip

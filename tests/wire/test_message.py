@@ -1,5 +1,7 @@
 """Requests and replies, the two values of the one verb."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from mirror.wire.message import Reply, Request
@@ -9,6 +11,17 @@ def test_a_request_is_shown_without_its_query() -> None:
     request = Request("PUT", "https://r.io/v2/a/blobs/uploads/1?_state=secret")
 
     assert str(request) == "PUT https://r.io/v2/a/blobs/uploads/1"
+
+
+def test_a_request_knows_the_length_of_its_bytes() -> None:
+    assert Request("PUT", "/x", {}, b"abc").length == 3
+    assert Request("GET", "/x").length is None
+    with pytest.raises(ValueError, match="length"):
+        Request("PUT", "/x", {}, _stream())
+
+
+async def _stream() -> AsyncIterator[bytes]:
+    yield b"x"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Where redirects may lead, and with what."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from mirror.errors import RegistryError
@@ -43,7 +45,8 @@ def test_the_query_is_kept_byte_for_byte() -> None:
     [("https://r.io/x", "http://cdn.io/y"), ("https://r.io/x", "https://127.0.0.1/y"),
      ("https://r.io/x", "https://169.254.169.254/y"), ("https://r.io/x", "https://10.0.0.1/y"),
      ("https://r.io/x", "https://[::1]/y"), ("https://r.io/x", "https://localhost/y"),
-     ("https://r.io/x", "ftp://cdn.io/y"), ("https://r.io/x", "")],
+     ("https://r.io/x", "ftp://cdn.io/y"), ("https://r.io/x", "https://[::1/y"),
+     ("https://r.io/x", "https://r.io:99999/"), ("https://r.io/x", "")],
 )  # fmt: skip
 def test_where_a_redirect_must_not_lead(here: str, there: str) -> None:
     with pytest.raises(RegistryError):
@@ -57,6 +60,17 @@ def test_a_registry_inside_may_lead_to_storage_inside() -> None:
 def test_a_redirect_without_an_address_is_an_error() -> None:
     with pytest.raises(RegistryError, match="307 without an address"):
         follow(Request("GET", "https://r.io/x"), Reply(307, "https://r.io/x"))
+
+
+async def _stream() -> AsyncIterator[bytes]:
+    yield b"spent"
+
+
+def test_a_stream_is_not_sent_twice() -> None:
+    request = Request("PUT", "https://r.io/x", body=_stream(), length=5)
+
+    with pytest.raises(RegistryError, match="only once"):
+        follow(request, Reply(307, "https://r.io/x", {"Location": "/y"}))
 
 
 def test_an_origin_knows_its_default_port() -> None:

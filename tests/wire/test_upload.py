@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.message import Reply
@@ -101,6 +102,12 @@ def test_a_location_is_resolved_and_otherwise_left_alone(location: str, resolved
     here = "https://r.io:443/v2/app/blobs/uploads/"
 
     assert resolve_location(Reply(202, here, {"Location": location})) == resolved
+
+
+@pytest.mark.parametrize("location", ["http://[::1/x", "https://r.io:99999/x", "ftp://r.io/x"])
+def test_a_location_that_is_no_address_is_an_error(location: str) -> None:
+    with pytest.raises(RegistryError):
+        Upload(APP, DIGEST).opened(session(location))
 
 
 def test_the_query_of_a_location_is_kept_and_added_to() -> None:

@@ -1,0 +1,138 @@
+"""What a registry asks for when it answers 401: the WWW-Authenticate header.
+
+    header    = challenge *( "," challenge )
+    challenge = scheme [ 1*blank ( token68 | parameter *( "," parameter ) ) ]
+    parameter = name "=" ( word | quoted )
+
+One header may hold several challenges, and commas separate both these and the
+parameters, so it is read character by character.  Registries leave quotes out
+(OpenShift), put commas into scopes, and send schemes that nobody here speaks.
+RFC 9110, section 11.6.1.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+# A header is bounded by the transport already; this bounds what is made of it.
+_PARAMETER_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to log in that a registry offers; names are lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def realm(self) -> str:
+        """Where tokens are given out, or what the login is for."""
+        return self.parameters.get("realm", "")
+
+    @property
+    def service(self) -> str:
+        """Whom a token is for."""
+        return self.parameters.get("service", "")
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the registry says a token must allow."""
+        return tuple(self.parameters.get("scope", "").split())
+
+
+def parse(header: str) -> tuple[Challenge, ...]:
+    """Read every challenge; what cannot be read is passed over, never an error."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for name, value in _items(header):
+        if value is None:
+            found.append((name, {}))
+        elif found and len(found[-1][1]) < _PARAMETER_LIMIT:
+            found[-1][1].setdefault(name, value)
+    return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
+
+
+def choose(challenges: tuple[Challenge, ...]) -> Challenge | None:
+    """Return the one to answer: a token if there is a place to get one, else a password."""
+    for challenge in challenges:
+        if challenge.scheme == "bearer" and challenge.realm:
+            return challenge
+    return next((one for one in challenges if one.scheme == "basic"), None)
+
+
+class _State(Enum):
+    BETWEEN = auto()
+    WORD = auto()
+    AFTER_WORD = auto()
+    VALUE = auto()
+    QUOTED = auto()
+    ESCAPED = auto()
+
+
+class _Reader:
+    """The header as a machine: fed character by character, it gives schemes and parameters."""
+
+    def __init__(self) -> None:
+        self._state = _State.BETWEEN
+        self._name = ""
+        self._value = ""
+
+    def feed(self, character: str) -> Iterator[tuple[str, str | None]]:  # noqa: C901 - a table
+        """Take the next character; give each scheme (without a value) or parameter it ends."""
+        match self._state, character:
+            case _State.ESCAPED, _:
+                self._value += character
+                self._state = _State.QUOTED
+            case _State.QUOTED, "\\":
+                self._state = _State.ESCAPED
+            case _State.QUOTED, '"':
+                yield from self._end()
+            case _State.QUOTED, _:
+                self._value += character
+            case _State.VALUE, '"' if not self._value:
+                self._state = _State.QUOTED
+            case _State.VALUE, "," | " " | "\t":
+                yield from self._end()
+            case _State.VALUE, _:
+                self._value += character
+            case ((_State.WORD | _State.AFTER_WORD), "="):
+                self._state = _State.VALUE
+            case ((_State.WORD | _State.AFTER_WORD), ","):
+                yield from self._end_scheme()
+            case _State.WORD, " " | "\t":
+                self._state = _State.AFTER_WORD
+            case _State.WORD, _:
+                self._name += character
+            case _State.AFTER_WORD, " " | "\t":
+                pass
+            case _State.AFTER_WORD, _:
+                yield from self._end_scheme()
+                self._name, self._state = character, _State.WORD
+            case _State.BETWEEN, "," | " " | "\t" | '"' | "=":
+                pass
+            case _State.BETWEEN, _:
+                self._name, self._state = character, _State.WORD
+
+    def finish(self) -> Iterator[tuple[str, str | None]]:
+        """Give what the end of the header ends."""
+        if self._state in (_State.WORD, _State.AFTER_WORD):
+            yield from self._end_scheme()
+        elif self._state is not _State.BETWEEN:
+            yield from self._end()
+
+    def _end(self) -> Iterator[tuple[str, str | None]]:
+        yield self._name.lower(), self._value
+        self._name = self._value = ""
+        self._state = _State.BETWEEN
+
+    def _end_scheme(self) -> Iterator[tuple[str, str | None]]:
+        yield self._name.lower(), None
+        self._name = ""
+        self._state = _State.BETWEEN
+
+
+def _items(header: str) -> Iterator[tuple[str, str | None]]:
+    reader = _Reader()
+    for character in header:
+        yield from reader.feed(character)
+    yield from reader.finish()

@@ -1,0 +1,165 @@
+"""Credentials, and the files in which docker, podman and oc keep them.
+
+Pure: texts in, credentials out.  An entry is found by the longest part of a
+repository's name: ``quay.io/org/app``, then ``quay.io/org``, then ``quay.io``.
+Nothing here ever shows a secret.  containers-auth.json(5); docker's config.json.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mirror.errors import UsageError
+from mirror.image.reference import DOCKER_HUB, Repository
+
+# What docker calls its own registry in its files, and to credential helpers.
+HUB_KEY = "https://index.docker.io/v1/"
+_HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who to be: a user with a password, or one of two kinds of token.
+
+    An identity token is exchanged for access tokens; a registry token is sent
+    as it is.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header that says user and password."""
+        pair = f"{self.username}:{self.password}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``USER:PASSWORD``; the password may hold colons.  Raises ValueError."""
+        username, colon, password = text.partition(":")
+        if not colon or not username:
+            raise ValueError("credentials are USER:PASSWORD")
+        return cls(username, password)
+
+
+class _Entry(msgspec.Struct):
+    auth: str = ""
+    username: str = ""
+    password: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
+
+
+class _File(msgspec.Struct):
+    auths: dict[str, _Entry] = {}
+    credHelpers: dict[str, str] = {}  # noqa: N815 - the name in the file
+    credsStore: str = ""  # noqa: N815 - the name in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A program that knows the credential: ``docker-credential-<name>``, asked for a server."""
+
+    name: str
+    server: str
+
+
+class AuthFile:
+    """One file of credentials; ``name`` is what problems are told under."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        """Read a file of either shape; raise UsageError that names the place if it is neither."""
+        try:
+            document = msgspec.json.decode(content or b"{}", type=dict[str, msgspec.Raw])
+            known = {"auths", "credHelpers", "credsStore"} & document.keys()
+            if known or not document:
+                self._file = msgspec.json.decode(content or b"{}", type=_File)
+            else:
+                self._file = _File(_legacy(document))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{name}: {error}", hint="This credentials file cannot be read; log in again."
+            ) from error
+        self._name = name
+
+    def find(self, repository: Repository) -> Credential | Helper | None:
+        """Return the credential for a repository, or the program to ask for it."""
+        hosts = _host_names(repository)
+        for host in hosts:
+            if helper := self._file.credHelpers.get(host):
+                return Helper(helper, _server(repository))
+        if (entry := self._entry(repository)) is not None:
+            return self._credential(entry)
+        return Helper(self._file.credsStore, _server(repository)) if self._file.credsStore else None
+
+    def _entry(self, repository: Repository) -> _Entry | None:
+        for key in _keys(repository):
+            if (entry := self._file.auths.get(key)) is not None and entry != _Entry():
+                return entry
+        hosts = _host_names(repository)
+        for key, entry in self._file.auths.items():
+            if entry != _Entry() and _as_host(key) in hosts:
+                return entry
+        return None
+
+    def _credential(self, entry: _Entry) -> Credential:
+        username, password = entry.username, entry.password
+        if entry.auth:
+            username, _, password = self._decoded(entry.auth).partition(":")
+        return Credential(
+            username, password.rstrip("\x00"), entry.identitytoken, entry.registrytoken
+        )
+
+    def _decoded(self, text: str) -> str:
+        try:
+            return base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, ValueError) as error:
+            raise UsageError(
+                f"{self._name}: an 'auth' is not base64 of USER:PASSWORD",
+                hint="This credentials file is damaged; log in again.",
+            ) from error
+
+
+def _legacy(document: dict[str, msgspec.Raw]) -> dict[str, _Entry]:
+    """Read the old .dockercfg, which is the entries alone."""
+    entries = msgspec.json.encode(document)
+    return msgspec.json.decode(entries, type=dict[str, _Entry])
+
+
+def _keys(repository: Repository) -> Iterator[str]:
+    """Give the keys that may hold a repository's entry, the most precise first."""
+    for host in _host_names(repository):
+        path = repository.path
+        while path:
+            yield f"{host}/{path}"
+            path = path.rpartition("/")[0]
+    yield from _host_names(repository)
+    if repository.registry.host == DOCKER_HUB:
+        yield HUB_KEY
+
+
+def _host_names(repository: Repository) -> tuple[str, ...]:
+    host = repository.registry.host
+    return _HUB_NAMES if host == DOCKER_HUB else (host,)
+
+
+def _as_host(key: str) -> str:
+    """Return the host of a key that is an address, as docker writes them."""
+    if "://" in key:
+        return urlsplit(key).netloc.lower()
+    host, slash, path = key.partition("/")
+    return host.lower() if not slash or path in ("v1/", "v2/", "v1", "v2") else ""
+
+
+def _server(repository: Repository) -> str:
+    """What a helper knows a registry by."""
+    host = repository.registry.host
+    return HUB_KEY if host == DOCKER_HUB else host

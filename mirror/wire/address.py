@@ -1,0 +1,21 @@
+"""Addresses that a registry names: in a Location, a Link, a redirect."""
+
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from mirror.errors import RegistryError
+
+
+def join(base: str, reference: str) -> SplitResult:
+    """Resolve what a registry named against where it spoke from.
+
+    Raises RegistryError unless the result is an http or https address with a
+    host and a port that could be.
+    """
+    try:
+        address = urlsplit(urljoin(base, reference))
+        known = address.port is None or address.port > 0
+    except ValueError as error:
+        raise RegistryError(f"{reference[:100]!r} is no address: {error}") from error
+    if address.scheme not in ("http", "https") or not address.hostname or not known:
+        raise RegistryError(f"{reference[:100]!r} is no address to go to")
+    return address

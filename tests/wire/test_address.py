@@ -1,0 +1,28 @@
+"""Addresses that registries name."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.errors import RegistryError
+from mirror.wire.address import join
+
+HERE = "https://r.io/v2/a/"
+
+
+@pytest.mark.parametrize(
+    ("reference", "address"),
+    [("b?c=%2F", "https://r.io/v2/a/b?c=%2F"), ("/b", "https://r.io/b"),
+     ("http://q.io:5000/b", "http://q.io:5000/b"), ("//q.io/b", "https://q.io/b")],
+)  # fmt: skip
+def test_a_reference_is_resolved_against_where_it_was_said(reference: str, address: str) -> None:
+    assert join(HERE, reference).geturl() == address
+
+
+@given(st.text() | st.text("htps:/[]@?#.0", max_size=30))
+def test_no_text_fails_otherwise_than_with_a_registry_error(reference: str) -> None:
+    try:
+        address = join(HERE, reference)
+    except RegistryError:
+        return
+    assert address.hostname
