@@ -12,9 +12,10 @@
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
-    └── IntegrityError             not the bytes that were promised   (integrity)
-        ├── DigestMismatch
-        └── SizeMismatch
+    ├── IntegrityError             not the bytes that were promised   (integrity)
+    │   ├── DigestMismatch
+    │   └── SizeMismatch
+    └── Bug                        a fault of this program            (unsupported)
 
 The number is the process's exit code, the word in brackets the error class of
 the run report.  Errors carry plain values and import nothing, so that every
@@ -178,6 +179,13 @@ class IntegrityError(MirrorError):
 
     category = "integrity"
     hint = "Run again; if it repeats, the source or a proxy in between alters content."
+
+
+class Bug(MirrorError):
+    """Something that should not happen happened while an image was worked on."""
+
+    category = "unsupported"
+    hint = "This is a fault of mirror itself; please report it with what it says here."
 
 
 class DigestMismatch(IntegrityError):

@@ -30,6 +30,7 @@ MAY_AWAIT = {
     "mirror.registry.endpoint",
     "mirror.registry.client",
     "mirror.registry.registries",
+    "mirror.engine.grace",
     "mirror.engine.transfer",
     "mirror.engine.perform",
     "mirror.engine.run",
@@ -43,6 +44,7 @@ MAY_AWAIT = {
     "mirror.cli.loop",
     "mirror.cli.output",
     "mirror.cli.serving",
+    "mirror.cli.streams",
     "mirror.cli.terminal",
 }
 OUTSIDE = {"aiohttp", "anyio", "asyncio", "os", "signal", "socket", "ssl", "subprocess",

@@ -13,6 +13,7 @@ import typer.core
 
 from mirror import __version__
 from mirror.cli import parameters as given
+from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
 from mirror.options import DEFAULT_MAX_PER_REGISTRY, Options
 
@@ -184,6 +185,7 @@ def _call(module: str, *args: Any, **kwargs: Any) -> None:
 
 def main() -> None:
     """Run the command line; does not return."""
+    ensure()
     try:
         app(prog_name="mirror")
     except KeyboardInterrupt:

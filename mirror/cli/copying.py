@@ -68,21 +68,23 @@ async def copy_and_tell(
     """Copy what the rules say, tell it on the terminal and in files, and judge it."""
     telling = _Telling(terminal, json=json, verbosity=verbosity)
     plan = None
-    async with (
-        interruptible() as interruption,
-        terminal.showing(telling.progress, telling.traffic, progress),
-    ):
-        plan = await copy(rules, options, telling.take, telling.traffic)
     result = telling.result
-    document = result.json(telling.seconds)
+    try:
+        async with (
+            interruptible() as interruption,
+            terminal.showing(telling.progress, telling.traffic, progress),
+        ):
+            plan = await copy(rules, options, telling.take, telling.traffic)
+    finally:
+        # Also when a bug of ours ended it: somebody has to go on from here.
+        document = result.json(telling.seconds)
+        write([(report, document), (retry_file, result.retry_lines().encode())])
     if json:
         terminal.print(document.decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))
     if verbosity >= 0:
         terminal.say(telling.summary())
-    write(report, document)
-    write(retry_file, result.retry_lines().encode())
     return interruption.exit_code or result.exit_code
 
 

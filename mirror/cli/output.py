@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from mirror.errors import MirrorError, UsageError
@@ -11,36 +12,49 @@ def check_writable(path: Path | None) -> None:
     """Raise UsageError if the file could not be written; nothing is written yet."""
     if path is None:
         return
-    folder = path.parent
+    folder = path.resolve().parent
     if path.is_dir():
         raise UsageError(f"{path}: is a directory", hint="Name a file to write to.")
-    if path.exists() and os.access(path, os.W_OK) and not path.is_file():
+    if path.exists() and os.access(path, os.W_OK) and path.is_relative_to("/dev"):
         return
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError(f"{path}: cannot be written", hint=f"Is {folder} a writable directory?")
 
 
-def write(path: Path | None, content: bytes) -> None:
-    """Write a file, so that a reader sees the old or the new content and nothing between."""
-    if path is None:
-        return
-    temporary = None
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a pipe or a device is written to, never replaced
-            return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-        # A temporary file is private; the one asked for is like any other.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+def write(files: Iterable[tuple[Path | None, bytes]]) -> None:
+    """Write files, so that a reader of one sees its old or its new content and nothing between.
+
+    Each is tried; raises MirrorError afterwards if some could not be written.
+    """
+    problems = []
+    for path, content in files:
+        try:
+            if path is not None:
+                _write(path, content)
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}")
+    if problems:
         raise MirrorError(
-            f"{path}: {error.strerror}", hint="The work is done, but this file is not written."
-        ) from error
+            "; ".join(problems), hint="The work is done, but this is not written down."
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    if (path.exists() and not path.resolve().is_file()) or path.is_relative_to("/dev"):
+        path.write_bytes(content)  # a pipe or a device is written to, never replaced
+        return
+    path = path.resolve()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            # A temporary file is private; the one asked for is like any other.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def _umask() -> int:

@@ -1,9 +1,8 @@
 """Standard output and standard error: lines for scripts, progress for people."""
 
-import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mirror.cli.beside import beside
+from mirror.cli.streams import give_up
 from mirror.events import Traffic
 from mirror.report.progress import Progress, clock, size
 
@@ -29,8 +29,8 @@ _NAMED = 5
 class Terminal:
     """Where a command speaks to its caller.
 
-    A closed standard output is said once on standard error and then borne: the
-    work goes on, it is only not told any more.
+    A closed standard output is said once on standard error and then borne, a
+    closed standard error is borne: the work goes on, it is only not told any more.
     """
 
     def __init__(self) -> None:
@@ -46,13 +46,15 @@ class Terminal:
             sys.stdout.flush()
         except OSError as error:
             self._output_closed = True
-            # The interpreter flushes once more at exit, and must not fail then.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up(1)
             self.say(f"standard output is closed ({error.strerror}); its lines are lost")
 
     def say(self, line: str, style: str = "") -> None:
         """Write a line to standard error, above the progress if there is one."""
-        self.console.print(Text(line, style=style))
+        try:
+            self.console.print(Text(line, style=style))
+        except OSError:
+            give_up(2)  # nobody is left to tell
 
     @asynccontextmanager
     async def showing(self, progress: Progress, traffic: Traffic, how: str) -> AsyncIterator[None]:
@@ -63,8 +65,14 @@ class Terminal:
             yield
             return
         draw = self._draw_bars if how == "bar" else self._write_lines
-        async with beside(partial(draw, progress, traffic)):
+        async with beside(partial(self._bear, partial(draw, progress, traffic))):
             yield
+
+    async def _bear(self, draw: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await draw()
+        except OSError:
+            give_up(2)
 
     async def _draw_bars(self, progress: Progress, traffic: Traffic) -> None:
         with Live(

@@ -27,7 +27,7 @@ _ROUTES = (
     (re.compile(r"/v2/(?P<name>.+)/manifests/(?P<target>[^/]+)"), "manifest"),
     (re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]+)"), "referrers"),
 )
-_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
 _CONTENT_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 # What distribution, Harbor and ACR take as a manifest, in bytes.
 _MANIFEST_LIMIT = 4 * 1024 * 1024
@@ -134,7 +134,7 @@ class _Api:
         if wanted is None:
             return web.Response(body=content, headers=headers)
         first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
-        if first >= len(content):
+        if first >= len(content) or last < first:
             raise Refusal(416, "RANGE_INVALID", "the blob ends before that")
         part = content[first : last + 1]
         headers["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
@@ -210,7 +210,7 @@ class _Api:
 
     def _page(self, names: list[str]) -> tuple[list[str], dict[str, str]]:
         wanted = self._query.get("n")
-        if wanted is not None and not (wanted.isascii() and wanted.isdigit()):
+        if wanted is not None and not re.fullmatch("[0-9]{1,9}", wanted):
             raise Refusal(400, "PAGINATION_NUMBER_INVALID", "n is a number")
         count = int(wanted) if wanted is not None else None
         part, more = page(names, count, self._query.get("last"))

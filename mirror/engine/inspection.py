@@ -65,8 +65,10 @@ async def _parts(
         total = sum(blob.size for blob in manifest.blobs)
         yield Part(manifest.digest, platform, manifest.media_type, total, len(manifest.blobs))
         return
+    read: dict[Digest, Manifest] = {}
     for child in manifest.manifests:
-        below = await client.manifest(str(child.digest), child.digest)
+        if (below := read.get(child.digest)) is None:
+            below = read[child.digest] = await client.manifest(str(child.digest), child.digest)
         name = str(child.platform) if child.platform is not None else platform
         async for part in _parts(client, below, name, depth=depth + 1):
             yield part

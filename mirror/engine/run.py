@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mirror.engine.schedule import Schedule
-from mirror.errors import MirrorError
+from mirror.errors import Bug, MirrorError
 from mirror.events import ImageSettled, Status, Tell
 from mirror.plan.planner import Planner
 from mirror.plan.task import Answer, Task
@@ -24,8 +24,9 @@ async def run(
     error or cancellation, nothing it started is still running, and every image
     has been told of, those not reached as deferred.
 
-    A task that raises MirrorError has failed and the others go on, unless
-    ``fail_fast``; any other exception is a bug, and ends the run.
+    A task that raises has failed and the others go on, unless ``fail_fast``; what
+    is no MirrorError is told as a Bug.  An exception out of the planner, the
+    schedule or ``tell`` ends the run.
     """
     running = _Run(planner, schedule, perform, tell, fail_fast=fail_fast)
     try:
@@ -99,6 +100,8 @@ class _Run:
             answer = await self._perform(dispatched)
         except MirrorError as error:
             answer = error
+        except Exception as error:  # noqa: BLE001 - one image's bug is no other image's
+            answer = Bug(f"{type(error).__name__}: {error}")
         self._finished.send_nowait((task, answer))
 
     def _settle(self, task: Task, answer: Answer | MirrorError) -> None:

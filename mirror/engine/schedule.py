@@ -27,6 +27,7 @@ class _Lane:
     """Tasks that need the same registries, best first."""
 
     registries: tuple[Registry, ...]
+    """One for each request in flight: a copy within a registry reads and writes there."""
     bulk: bool
     waiting: list[_Entry] = field(default_factory=list)
 
@@ -107,21 +108,21 @@ class Schedule:
 
     def _new_lane(self, registries: tuple[Registry, ...], bulk: bool) -> _Lane:
         lane = self._lanes[registries, bulk] = _Lane(registries, bulk)
-        for registry in registries:
+        for registry in set(registries):
             self._lanes_of[registry].append(lane)
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
-        for registry in lane.registries:
-            if self._busy[registry] >= self._limit:
+        for registry, slots in Counter(lane.registries).items():
+            if _over(self._busy[registry], slots, self._limit):
                 return False
-            if lane.bulk and self._bulky[registry] >= self._bulk_limit:
+            if lane.bulk and _over(self._bulky[registry], slots, self._bulk_limit):
                 return False
         if self._registries is None:
             return True
         # A copy needs two registries, even where only one is allowed at once.
         wanted = {registry for registry, busy in self._busy.items() if busy} | {*lane.registries}
-        return len(wanted) <= max(self._registries, len(lane.registries))
+        return len(wanted) <= max(self._registries, len(set(lane.registries)))
 
     def _may_fly(self, task: Task) -> bool:
         flight = task.flight
@@ -142,3 +143,8 @@ class Schedule:
                 self._changed.update(dict.fromkeys(self._lanes_of[registry]))
                 if self._registries is not None and not self._busy[registry]:
                     self._changed.update(dict.fromkeys(self._lanes.values()))
+
+
+def _over(busy: int, slots: int, limit: int) -> bool:
+    """Whether a limit forbids these slots; what needs more than there are may have all."""
+    return busy > 0 and busy + slots > limit

@@ -1,7 +1,11 @@
 """One blob from source to destination: mount it, or stream it and check it on the way."""
 
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import partial
 
+import anyio
+
+from mirror.engine.grace import finish_soon
 from mirror.errors import MirrorError
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
@@ -10,6 +14,14 @@ from mirror.plan.task import CopyBlob, Landed
 from mirror.registry.client import Client
 from mirror.wire.upload import State, Upload
 
+# Seconds in which a destination must take another chunk, longer than a source
+# has to give one; and in which it must have hashed and stored a whole blob.
+_STALL_TIMEOUT = 90.0
+_COMMIT_TIMEOUT = 900.0
+# Seconds in which a session whose opening was cancelled may still be opened, to
+# be closed again; an interrupted run has five.
+_OPEN_GRACE = 2.0
+
 
 class Checked:
     """The chunks of a blob on their way through, held to their digest and counted.
@@ -17,26 +29,36 @@ class Checked:
     This is the hot path: one generator and one hash update per chunk
     (`benchmarks/one_blob.py`).  A mismatch is raised in place of the last chunk, so
     the upload that reads from here is torn down and can never be committed;
-    ``error`` then says why, whatever the upload makes of it.
+    ``error`` then says why, whatever the upload makes of it.  Each chunk puts off
+    the deadline of ``scope``, which ends an upload that nobody takes chunks from.
     """
 
-    def __init__(self, chunks: AsyncIterable[bytes], blob: Descriptor, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterable[bytes],
+        blob: Descriptor,
+        traffic: Traffic,
+        scope: anyio.CancelScope,
+    ) -> None:
         self.error: Exception | None = None
         self._chunks = chunks
         self._verifier = Verifier(blob.digest, blob.size)
         self._traffic = traffic
+        self._scope = scope
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        update, traffic = self._verifier.update, self._traffic
+        update, traffic, scope = self._verifier.update, self._traffic, self._scope
         try:
             async for chunk in self._chunks:
                 update(chunk)
                 traffic.moved += len(chunk)
+                scope.deadline = anyio.current_time() + _STALL_TIMEOUT
                 yield chunk
             self._verifier.finish()
         except Exception as error:
             self.error = error
             raise
+        scope.deadline = anyio.current_time() + _COMMIT_TIMEOUT
 
 
 async def copy_blob(
@@ -49,7 +71,7 @@ async def copy_blob(
     """
     upload = Upload(task.destination, task.blob.digest, task.mount_from)
     try:
-        await destination.open(upload)
+        await finish_soon(partial(destination.open, upload), _OPEN_GRACE)
         if upload.state is State.SENDING:
             await _send(source, destination, upload, task.blob, traffic)
     finally:
@@ -57,7 +79,7 @@ async def copy_blob(
     if upload.state is State.MOUNTED:
         found = task.mount_from == task.destination
         return Landed(Landing.PRESENT if found else Landing.MOUNTED)
-    return Landed(Landing.COPIED, upload.mount_refused)
+    return Landed(Landing.COPIED, upload.refused)
 
 
 async def _send(
@@ -68,11 +90,14 @@ async def _send(
         await destination.write(upload, b"", 0)
         return
     async with source.read(blob) as chunks:
-        body = Checked(chunks, blob, traffic)
-        try:
-            await destination.write(upload, body, blob.size)
-        except MirrorError as error:
-            # The upload broke off because the source did: that is the news.
-            if body.error is not None:
-                raise body.error from error
-            raise
+        with anyio.CancelScope() as scope:
+            body = Checked(chunks, blob, traffic, scope)
+            try:
+                await destination.write(upload, body, blob.size)
+            except MirrorError as error:
+                # The upload broke off because the source did: that is the news.
+                if body.error is not None:
+                    raise body.error from error
+                raise
+    if scope.cancelled_caught:
+        destination.stalled(upload)

@@ -1,11 +1,13 @@
 """Manifests and indexes: the nodes of the graph that an image is.
 
-Only the position in the document decides what a descriptor names: ``config``,
+The position in the document decides what a descriptor names: ``config``,
 ``layers`` and ``blobs`` are blobs, ``manifests`` are manifests, whatever their
-media types say.  The bytes are kept and never encoded again.  OCI image
+media types say; only the layers that BuildKit lists in the index of a cache are
+blobs there too.  The bytes are kept and never encoded again.  OCI image
 specification, manifest.md and image-index.md.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -43,8 +45,16 @@ SIZE_LIMIT = 10 * 1024 * 1024
 # Indexes within indexes; real ones have two levels.
 DEPTH_LIMIT = 8
 
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[!-~]+)*")
 # What registries answer when they know of no type at all.
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
+
+# What BuildKit lists in an index although it is no manifest.
+_LISTED_BLOBS = (
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+    "application/vnd.buildkit.cacheconfig.",
+)
 
 _FOREIGN = ("nondistributable", "foreign")
 
@@ -108,13 +118,15 @@ class Manifest:
         try:
             config = _descriptor(document.config) if document.config else None
             layers = _descriptors((document.layers or []) + (document.blobs or []))
-            blobs = (config, *layers) if config else layers
+            children = _descriptors(document.manifests or [])
+            listed = tuple(one for one in children if one.media_type.startswith(_LISTED_BLOBS))
+            blobs = (config, *layers, *listed) if config else (*layers, *listed)
             return cls(
                 content,
-                document.mediaType or _stated(media_type) or _kind_of(document),
+                _type_of(document, media_type),
                 digest or Digest.of(content),
                 blobs,
-                _descriptors(document.manifests or []),
+                tuple(one for one in children if one not in listed),
                 config,
                 document.artifactType or "",
                 Digest.parse(document.subject.digest) if document.subject else None,
@@ -151,12 +163,17 @@ class _Document(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_Document)
 
 
-def _stated(media_type: str) -> str:
-    """What a Content-Type tells of a manifest: nothing, when it would fit any text."""
-    return "" if media_type in _VAGUE else media_type
+def _type_of(document: _Document, stated: str) -> str:
+    """Decide on a media type: what the document says, what came with it, what it looks like.
 
-
-def _kind_of(document: _Document) -> str:
+    Raises ValueError for one that could not be said in a header.
+    """
+    if document.mediaType is not None and not _MEDIA_TYPE.fullmatch(document.mediaType):
+        raise ValueError(f"{document.mediaType[:100]!r} is no media type")
+    if document.mediaType:
+        return document.mediaType
+    if stated not in _VAGUE and _MEDIA_TYPE.fullmatch(stated):
+        return stated
     return OCI_INDEX if document.manifests is not None else OCI_MANIFEST
 
 

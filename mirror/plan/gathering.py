@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mirror.errors import MirrorError, Place, Side, Unsupported
+from mirror.errors import MirrorError, Place, RegistryError, Side, Unsupported
 from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
@@ -69,6 +69,14 @@ class Node:
         return self if self.ended is not None else self.parents[0].root
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A manifest that waits for a blob, as its own source describes it."""
+
+    node: Node
+    blob: Descriptor
+
+
 class Gathering:
     """All manifests and blobs that are on their way."""
 
@@ -77,7 +85,7 @@ class Gathering:
         self._knowledge = knowledge
         self._force = force
         self._children: dict[tuple[Repository, Digest], Node] = {}
-        self._blobs: dict[tuple[Repository, Digest], list[Node]] = {}
+        self._blobs: dict[tuple[Repository, Digest], list[_Waiting]] = {}
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
         self._kept_bytes = 0
 
@@ -92,11 +100,11 @@ class Gathering:
     def wants(self, task: CopyBlob) -> bool:
         """Whether a blob is still needed where it would be copied to."""
         waiting = self._blobs[task.destination, task.blob.digest]
-        return not all(node.abandoned for node in waiting)
+        return not all(one.node.abandoned for one in waiting)
 
     def _manifest_read(self, node: Node, answer: Answer | MirrorError) -> None:
         if not isinstance(answer, Manifest):
-            self._fail(node, answer)
+            self._fail(node, _as_error(answer))
             return
         self._keep(answer)
         node.manifest = answer
@@ -109,14 +117,15 @@ class Gathering:
             self._gather(node, answer)
 
     def _repository_found(self, node: Node, answer: Answer | MirrorError) -> None:
-        if isinstance(answer, MirrorError):
-            self._fail(node, answer)
-            return
         assert node.manifest is not None, "a manifest is read before its repository is looked for"
-        if answer:
+        if answer is False:
+            self._knowledge.missed_repository(node.repository)
+        elif answer is True or isinstance(answer, RegistryError):
+            # Some logins may push and not list: each blob is then asked for by itself.
             self._knowledge.found_repository(node.repository)
         else:
-            self._knowledge.missed_repository(node.repository)
+            self._fail(node, _as_error(answer))
+            return
         self._gather(node, node.manifest)
 
     def _gather(self, node: Node, manifest: Manifest) -> None:
@@ -168,17 +177,20 @@ class Gathering:
         for parent in node.parents:
             self._arrived(parent)
 
-    def _fail(self, node: Node, answer: Answer | MirrorError) -> None:
-        assert isinstance(answer, MirrorError), f"{answer!r} is no answer to what was asked"
+    def _fail(self, node: Node, error: MirrorError) -> None:
         if node.failed:
             return
         node.failed = True
         if node.ended is not None:
-            node.ended(node, answer)
+            node.ended(node, error)
             return
         del self._children[node.repository, node.digest]
         for parent in node.parents:
-            self._fail(parent, answer)
+            if _is_elsewhere(error, node, parent) and not parent.failed:
+                parent.missing -= 1
+                self._want_child(parent, node.digest)
+            else:
+                self._fail(parent, error)
 
     def _keep(self, manifest: Manifest) -> None:
         """Remember a manifest for the next tag that has it, and forget the oldest."""
@@ -195,9 +207,12 @@ class Gathering:
         node.missing += 1
         key = (node.repository, blob.digest)
         if (waiting := self._blobs.get(key)) is not None:
-            waiting.append(node)
+            waiting.append(_Waiting(node, blob))
             return
-        self._blobs[key] = [node]
+        self._blobs[key] = [_Waiting(node, blob)]
+        self._bring_blob(node, blob)
+
+    def _bring_blob(self, node: Node, blob: Descriptor) -> None:
         exists = self._knowledge.exists(node.repository)
         if exists and not self._force:
             task = FindBlob(node.repository, blob, self._knowledge.rehearses(node.repository))
@@ -206,11 +221,12 @@ class Gathering:
             self._copy(node, blob, look=exists is None and not self._force)
 
     def _blob_found(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
-        if isinstance(answer, MirrorError):
-            self._blob_failed(node.repository, blob, answer)
-        elif answer:
+        if isinstance(answer, MirrorError) and not isinstance(answer, RegistryError):
+            self._blob_failed(node, blob, answer)
+        elif answer is True:
             self._blob_arrived(node.repository, blob)
         else:
+            # Not there, or not ours to ask: some logins may push and not look.
             self._copy(node, blob, look=False)
 
     def _copy(self, node: Node, blob: Descriptor, *, look: bool) -> None:
@@ -222,24 +238,44 @@ class Gathering:
 
     def _blob_copied(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
         if not isinstance(answer, Landed):
-            self._blob_failed(node.repository, blob, answer)
+            self._blob_failed(node, blob, _as_error(answer))
             return
-        if answer.mount_refused:
-            self._knowledge.mount_refused(node.repository.registry)
+        if answer.refused is not None:
+            self._knowledge.mount_refused(node.repository, answer.refused)
         if answer.landing is Landing.COPIED:
             node.root.bytes_copied += blob.size
         self._blob_arrived(node.repository, blob)
 
     def _blob_arrived(self, repository: Repository, blob: Descriptor) -> None:
         self._knowledge.add_blob(repository, blob.digest)
-        for node in self._blobs.pop((repository, blob.digest)):
-            self._arrived(node)
+        for waiting in self._blobs.pop((repository, blob.digest)):
+            self._arrived(waiting.node)
 
-    def _blob_failed(
-        self, repository: Repository, blob: Descriptor, answer: Answer | MirrorError
-    ) -> None:
-        for node in self._blobs.pop((repository, blob.digest)):
-            self._fail(node, answer)
+    def _blob_failed(self, node: Node, blob: Descriptor, error: MirrorError) -> None:
+        """Fail who waits for a blob, but for those who can have it from elsewhere."""
+        key = (node.repository, blob.digest)
+        waiting = self._blobs.pop(key)
+        others = [
+            one for one in waiting if _is_elsewhere(error, node, one.node) or one.blob != blob
+        ]
+        for one in waiting:
+            if one not in others:
+                self._fail(one.node, error)
+        others = [one for one in others if not one.node.failed]
+        if others:
+            self._blobs[key] = others
+            self._bring_blob(others[0].node, others[0].blob)
+
+
+def _is_elsewhere(error: MirrorError, failed: Node, other: Node) -> bool:
+    """Whether what one source did wrong says nothing of another's."""
+    at_source = error.place is not None and error.place.side is Side.SOURCE
+    return at_source and other.source != failed.source
+
+
+def _as_error(answer: Answer | MirrorError) -> MirrorError:
+    assert isinstance(answer, MirrorError), f"{answer!r} is no answer to what was asked"
+    return answer
 
 
 def _too_deep(node: Node) -> MirrorError:

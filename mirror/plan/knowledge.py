@@ -27,6 +27,7 @@ class Knowledge:
         self._blobs: set[tuple[Repository, Digest]] = set()
         self._home: dict[tuple[Registry, Digest], Repository] = {}
         self._refusals: Counter[Registry] = Counter()
+        self._look_refusals: Counter[Registry] = Counter()
 
     def exists(self, repository: Repository) -> bool | None:
         """Whether a repository was there before this run wrote to it; None if nobody knows."""
@@ -57,13 +58,20 @@ class Knowledge:
         self._blobs.add((repository, digest))
         self._home.setdefault((repository.registry, digest), repository)
 
-    def mount_refused(self, registry: Registry) -> None:
-        """Learn that a registry would not mount a blob it has."""
-        self._refusals[registry] += 1
+    def mount_refused(self, destination: Repository, origin: Repository) -> None:
+        """Learn that a registry would not mount a blob from there."""
+        if origin == destination:
+            self._look_refusals[destination.registry] += 1
+        else:
+            self._refusals[destination.registry] += 1
 
     def mounts(self, registry: Registry) -> bool:
         """Whether to mount blobs there, by what was asked for and what it said so far."""
         return not self._options.skip_mount and self._refusals[registry] < _MOUNT_REFUSALS
+
+    def looks_by_mount(self, registry: Registry) -> bool:
+        """Whether a mount from a repository into itself tells there if a blob is present."""
+        return self.mounts(registry) and self._look_refusals[registry] < _MOUNT_REFUSALS
 
     def needs_look(self, repository: Repository) -> bool:
         """Whether to ask if the repository exists, before blobs are sent to it.
@@ -72,14 +80,14 @@ class Knowledge:
         """
         if repository in self._exists or self._options.force:
             return False
-        return self._options.dry_run or not self.mounts(repository.registry)
+        return self._options.dry_run or not self.looks_by_mount(repository.registry)
 
     def rehearses(self, repository: Repository) -> bool:
         """Whether questions to a repository are asked only because this is a dry run.
 
         True from the first such question on, whatever its answer.
         """
-        if self.needs_look(repository) and self.mounts(repository.registry):
+        if self.needs_look(repository) and self.looks_by_mount(repository.registry):
             self._looked.add(repository)
         return repository in self._looked
 
@@ -96,4 +104,4 @@ class Knowledge:
             return home
         if task.source.registry == registry:
             return task.source
-        return task.destination if task.look else None
+        return task.destination if task.look and self.looks_by_mount(registry) else None

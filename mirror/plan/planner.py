@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mirror.errors import MirrorError, NotFound, Place, Refused, Side
+from mirror.errors import Denied, MirrorError, NotFound, Place, Refused, Side
 from mirror.events import Event, ImageSettled, ImagesFound, Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
@@ -58,7 +58,7 @@ class Planner:
         self._queues: defaultdict[_Route, deque[Pair]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
         self._open_on: Counter[_Route] = Counter()
-        self._claimed: dict[Reference, Reference] = {}
+        self._claimed: dict[tuple[Reference, Reference | None], Reference] = {}
         self._discovery.begin(rules)
 
     def tasks(self) -> list[Task]:
@@ -93,10 +93,12 @@ class Planner:
     def _queue(self, found: Iterable[Pair]) -> None:
         count = 0
         for pair in found:
-            other = self._claimed.get(pair.destination)
+            # Only a tag can be claimed: a digest is the same whoever brings it.
+            claimed = (pair.destination, None if pair.destination.tag else pair.source)
+            other = self._claimed.get(claimed)
             if other is None:
                 count += 1
-                self._claimed[pair.destination] = pair.source
+                self._claimed[claimed] = pair.source
                 self._queues[_route(pair)].append(pair)
             elif other != pair.source:
                 self.events.append(ImagesFound(1))
@@ -143,9 +145,10 @@ class Planner:
             self._settle(image, Status.FAILED, error=error)
 
     def _destination_known(self, image: _Image, answer: Answer | MirrorError) -> None:
-        if isinstance(answer, MirrorError):
+        if isinstance(answer, MirrorError) and not isinstance(answer, Denied):
             self._settle(image, Status.FAILED, error=answer)
             return
+        # Who may not look may still push, and hears of it then if not.
         if isinstance(answer, Descriptor):
             image.destination = answer.digest
             self._knowledge.found_repository(image.pair.destination.repository)
@@ -171,8 +174,8 @@ class Planner:
             self._settle(image, Status.PLANNED)
         elif error is None:
             self._settle(image, Status.COPIED, node.bytes_copied)
-        elif node.manifest is None:
-            self._source_unknown(image, error)
+        elif node.manifest is None and image.pair.source.digest is not None:
+            self._source_unknown(image, error)  # nobody has seen it at its source before
         else:
             self._settle(image, Status.FAILED, node.bytes_copied, error)
 

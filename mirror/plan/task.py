@@ -41,7 +41,7 @@ class Task:
 
     @property
     def registries(self) -> tuple[Registry, ...]:
-        """The registries it occupies while it runs, each once."""
+        """The registries it occupies while it runs, as often as it has requests there at once."""
         raise NotImplementedError
 
     @property
@@ -165,8 +165,7 @@ class CopyBlob(Task):
     @property
     def registries(self) -> tuple[Registry, ...]:
         """See `Task`."""
-        ends = (self.source.registry, self.destination.registry)
-        return ends if ends[0] != ends[1] else ends[:1]
+        return (self.source.registry, self.destination.registry)
 
     @property
     def weight(self) -> int:
@@ -196,10 +195,10 @@ class PutManifest(Task):
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """How a blob came to its destination, and whether a mount was refused on the way."""
+    """How a blob came to its destination, and from where a mount was refused on the way."""
 
     landing: Landing
-    mount_refused: bool = False
+    refused: Repository | None = None
 
 
 Answer = tuple[str, ...] | Descriptor | Manifest | Landed | bool | None

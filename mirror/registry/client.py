@@ -14,6 +14,7 @@ from mirror.errors import (
     DigestMismatch,
     InvalidManifest,
     MirrorError,
+    NetworkError,
     Place,
     RegistryError,
     Side,
@@ -40,6 +41,10 @@ from mirror.wire.upload import State, Upload
 _CANCEL_TIMEOUT = 3.0
 
 
+# What is wrong with an answer that opens no session and says nothing.
+_NO_SESSION = b"no upload session was opened"
+
+
 class Client:
     """A repository as seen from one side of a copy."""
 
@@ -61,7 +66,8 @@ class Client:
                 # anything else, a GET says more.
                 if reply.status == HTTPStatus.NOT_FOUND:
                     raise failure(reply)
-        return (await self.manifest(target)).descriptor
+            content, media_type = await self._read_manifest(target)
+            return Descriptor(Digest.of(content), len(content), media_type)
 
     async def manifest(self, target: str, digest: Digest | None = None) -> Manifest:
         """Return the manifest behind a tag or digest.
@@ -70,21 +76,25 @@ class Client:
         IntegrityError, InvalidManifest or Unsupported.
         """
         with self._doing("reading the manifest", target):
-            async with self._send(ask_manifest(self._repository, target)) as reply:
-                await _expect(reply, HTTPStatus.OK)
-                content = await _read(reply, SIZE_LIMIT)
-            if len(content) > SIZE_LIMIT:
-                raise InvalidManifest(f"the manifest is larger than {SIZE_LIMIT >> 20} MiB")
-            if reply.media_type == "text/html":
-                raise RegistryError(
-                    "a web page came instead of a manifest",
-                    hint="Is this the address of a registry? A login page or proxy answers there.",
-                )
-            algorithm = digest.algorithm if digest is not None else "sha256"
-            actual = Digest.of(content, algorithm)
+            content, media_type = await self._read_manifest(target)
+            actual = Digest.of(content, digest.algorithm if digest is not None else "sha256")
             if digest is not None and actual != digest:
                 raise DigestMismatch(expected=str(digest), actual=str(actual))
-            return Manifest.parse(content, reply.media_type, actual)
+            return Manifest.parse(content, media_type, actual)
+
+    async def _read_manifest(self, target: str) -> tuple[bytes, str]:
+        """Return the bytes of a manifest, and the media type that came with them."""
+        async with self._send(ask_manifest(self._repository, target)) as reply:
+            await _expect(reply, HTTPStatus.OK)
+            content = await _read(reply, SIZE_LIMIT)
+        if len(content) > SIZE_LIMIT:
+            raise InvalidManifest(f"the manifest is larger than {SIZE_LIMIT >> 20} MiB")
+        if reply.media_type == "text/html":
+            raise RegistryError(
+                "a web page came instead of a manifest",
+                hint="Is this the address of a registry? A login page or proxy answers there.",
+            )
+        return content, reply.media_type
 
     async def has(self, digest: Digest) -> bool:
         """Whether a blob is in the repository."""
@@ -128,7 +138,7 @@ class Client:
             while upload.state is State.OPENING:
                 async with self._send(upload.opening()) as reply:
                     if not upload.opened(reply):
-                        raise failure(reply, await _read(reply, ERROR_LIMIT))
+                        raise failure(reply, await _read(reply, ERROR_LIMIT) or _NO_SESSION)
 
     async def write(self, upload: Upload, body: AsyncIterable[bytes] | bytes, size: int) -> None:
         """Send a blob into its open session, and commit it."""
@@ -136,6 +146,11 @@ class Client:
             async with self._send(upload.commit(body, size)) as reply:
                 if not upload.committed(reply):
                     raise failure(reply, await _read(reply, ERROR_LIMIT))
+
+    def stalled(self, upload: Upload) -> None:
+        """Raise NetworkError for an upload that the registry took no more of."""
+        with self._doing("writing the blob", str(upload.digest)):
+            raise NetworkError("nothing moved any more")
 
     async def cancel(self, upload: Upload) -> None:
         """Tell the registry to forget an open session; best effort, shielded and bounded."""
@@ -177,6 +192,8 @@ async def _names(send: Send, listing: Listing) -> tuple[str, ...]:
     names: list[str] = []
     while not listing.over:
         async with send(listing.request()) as reply:
+            if listing.refused(reply):
+                continue
             await _expect(reply, HTTPStatus.OK)
             names += listing.page(reply, await _read(reply, PAGE_LIMIT))
     return tuple(names)

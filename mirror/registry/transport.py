@@ -25,10 +25,11 @@ from mirror.wire.redirect import LIMIT, STATUSES, follow
 _READ_BUFFER = 512 * 1024
 # Header lines: Artifact Registry's upload addresses pass aiohttp's 8190 bytes.
 _HEADER_LIMIT = 64 * 1024
-# Seconds until a connection stands, and until a connection on which nothing
-# moves is given up.  A registry hashes a large blob before it answers.
+# Seconds until a connection stands, until one on which nothing comes is given
+# up, and the same after a large body, which a registry hashes before it answers.
 _CONNECT_TIMEOUT = 10.0
-_STALL_TIMEOUT = 300.0
+_STALL_TIMEOUT = 60.0
+_COMMIT_TIMEOUT = 900.0
 # Seconds an idle connection is kept; proxies commonly close theirs after 60.
 _KEEPALIVE = 15.0
 
@@ -58,9 +59,7 @@ class Transport:
             read_bufsize=_READ_BUFFER,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_STALL_TIMEOUT
-            ),
+            timeout=_timeout(_STALL_TIMEOUT),
         )
         return self
 
@@ -104,6 +103,9 @@ class Transport:
                 headers=headers,
                 data=request.body if request.length else None,
                 allow_redirects=False,
+                timeout=_timeout(
+                    _STALL_TIMEOUT if isinstance(request.body, bytes) else _COMMIT_TIMEOUT
+                ),
             ) as response:
                 yield Reply(
                     response.status,
@@ -114,6 +116,10 @@ class Transport:
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise _network_error(error, place) from error
+
+
+def _timeout(silence: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence)
 
 
 def _network_error(error: Exception, place: str) -> NetworkError:

@@ -76,14 +76,21 @@ class Result:
         return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
     def retry_lines(self) -> str:
-        """Return a mapping file of what failed or was deferred."""
+        """Return a mapping file of what failed or was deferred.
+
+        Of several sources for one destination only the first could be read again;
+        the others are comments.
+        """
         unfinished = (Status.FAILED, Status.DEFERRED)
-        lines = [
-            f"{image.source}={_destination(image)}\n"
-            for image in self.images
-            if image.status in unfinished
-        ]
-        return "".join(dict.fromkeys(lines))
+        lines: dict[str, None] = {}
+        taken: dict[str, str] = {}
+        for image in self.images:
+            if image.status not in unfinished:
+                continue
+            line = f"{image.source}={_destination(image)}\n"
+            first = taken.setdefault(image.destination, line)
+            lines[line if line == first else f"# the destination is taken: {line}"] = None
+        return "".join(lines)
 
     def _summary(self) -> dict[str, object]:
         return {

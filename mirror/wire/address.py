@@ -14,6 +14,7 @@ def join(base: str, reference: str) -> SplitResult:
     try:
         address = urlsplit(urljoin(base, reference))
         known = address.port is None or address.port > 0
+        (address.hostname or "").encode("idna")
     except ValueError as error:
         raise RegistryError(f"{reference[:100]!r} is no address: {error}") from error
     if address.scheme not in ("http", "https") or not address.hostname or not known:

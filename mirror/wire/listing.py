@@ -6,13 +6,14 @@ registry API's.
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from mirror.errors import RegistryError
 from mirror.image.reference import Repository
 from mirror.wire.address import join
+from mirror.wire.fault import one_line
 from mirror.wire.message import Reply, Request
 
 # ECR answers an error to more than this; the others that limit a page clamp it.
@@ -36,12 +37,14 @@ _DECODER = msgspec.json.Decoder(_Page)
 class Listing:
     """All names of a list: send `request` and hand the answer to `page`, until it is over.
 
-    Ends by itself on a registry that sends the same page for ever.
+    Ends by itself on a registry that sends the same page for ever, and asks on
+    where a full page came without saying where the next one is.
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._url: str | None = f"{path}?n={PAGE_SIZE}"
-        self._asked: set[str] = set()
+        self._asked: set[str | None] = set()
         self._names: set[str] = set()
 
     @property
@@ -54,6 +57,17 @@ class Listing:
         assert self._url is not None, "a listing that is over has no next page"
         return Request("GET", self._url, {"Accept-Encoding": "identity"})
 
+    def refused(self, reply: Reply) -> bool:
+        """Take an unhappy answer to `request`; return whether to send another.
+
+        Some registries refuse to limit a page at all, or to so many.
+        """
+        limited = self._url == f"{self._path}?n={PAGE_SIZE}"
+        if reply.status == 400 and limited:
+            self._url = self._path
+            return True
+        return False
+
     def page(self, reply: Reply, content: bytes) -> tuple[str, ...]:
         """Take a page; return the names on it that were on no page before.
 
@@ -62,14 +76,16 @@ class Listing:
         try:
             page = _DECODER.decode(content)
         except (msgspec.MsgspecError, RecursionError) as error:
-            kind = reply.media_type or "something unnamed"
+            kind = one_line(reply.media_type) or "something unnamed"
             raise RegistryError(f"{kind} came instead of a list: {error}") from error
         names = [name for name in (page.tags or page.repositories or ()) if name]
         new = tuple(dict.fromkeys(name for name in names if name not in self._names))
         self._names.update(new)
         following = next_page(reply)
+        if following is None and len(names) == PAGE_SIZE:
+            following = f"{self._path}?n={PAGE_SIZE}&last={quote(names[-1])}"
         self._url = following if new and following not in self._asked else None
-        self._asked.add(following or "")
+        self._asked.add(following)
         return new
 
 

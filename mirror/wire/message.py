@@ -54,7 +54,8 @@ class Reply:
     @property
     def media_type(self) -> str:
         """The Content-Type without its parameters."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        stated = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return stated if stated.isascii() else ""
 
     @property
     def length(self) -> int | None:

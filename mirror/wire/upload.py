@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
+from mirror.wire.content import stated_digest
 from mirror.wire.message import Reply, Request
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -42,8 +43,8 @@ class Upload:
         self, repository: Repository, digest: Digest, mount_from: Repository | None = None
     ) -> None:
         self.state = State.OPENING
-        self.mount_refused = False
-        """Whether a mount was refused that says something of the registry and not of the blob."""
+        self.refused: Repository | None = None
+        """Whose blob the registry would not mount, although it has it, or for its own reasons."""
         self.digest = digest
         self._repository = repository
         self._mount_from = mount_from
@@ -58,18 +59,18 @@ class Upload:
 
     def opened(self, reply: Reply) -> bool:
         """Take the answer to `opening`."""
-        asked_to_mount = self._mount_from is not None
-        if reply.status == 201 and asked_to_mount:
+        if reply.status == 201 and self._mount_from and stated_digest(reply) in (None, self.digest):
             self.state = State.MOUNTED
         elif reply.status == 202 and reply.headers.get("Location"):
             # A mount from the repository itself asked whether the blob is there.
-            self.mount_refused |= asked_to_mount and self._mount_from != self._repository
+            if self._mount_from != self._repository:
+                self.refused = self.refused or self._mount_from
             self._location = resolve_location(reply)
             self.state = State.SENDING
-        elif asked_to_mount:
+        elif self._mount_from is not None:
             # Registries refuse a mount with any status from 400 to 500; what
             # they say to a plain POST is what counts.
-            self.mount_refused = True
+            self.refused = self._mount_from
             self._mount_from = None
         else:
             return False
@@ -83,7 +84,7 @@ class Upload:
 
     def committed(self, reply: Reply) -> bool:
         """Take the answer to `commit`."""
-        if reply.status not in (200, 201, 204):
+        if reply.status not in (200, 201, 202, 204):
             return False
         self.state = State.STORED
         return True

@@ -129,6 +129,35 @@ def test_a_closed_standard_output_does_not_stop_the_copy(catalog: str, empty: st
     assert "1 copied" in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "2>/dev/full"])
+def test_streams_that_the_caller_closed_do_not_stop_the_copy(
+    catalog: str, empty: str, closed: str, tmp_path: Path
+) -> None:
+    report = tmp_path / "run.json"
+    words = command(
+        f"{catalog}/shop/cart:1.0={empty}/a", f"{catalog}/none:1={empty}/b",
+        "--report", str(report),
+    )  # fmt: skip
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *words], env=environment(), check=False,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert json.loads(report.read_text())["summary"]["copied"] == 1
+
+
+def test_a_link_is_written_through(mirror: Run, catalog: str, empty: str, tmp_path: Path) -> None:
+    link, target = tmp_path / "latest.json", tmp_path / "run.json"
+    target.write_text("old")
+    link.symlink_to(target)
+
+    mirror(f"{catalog}/shop/cart:1.0={empty}/a", "--report", str(link))
+
+    assert link.is_symlink()
+    assert "mirror.report/v1" in target.read_text()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_run_with_a_report(
     catalog: str, tmp_path: Path, number: signal.Signals, code: int
@@ -156,13 +185,15 @@ def test_a_signal_ends_the_run_with_a_report(
 
 
 def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(
-    mirror: Run, catalog: str, empty: str
+    mirror: Run, catalog: str, empty: str, tmp_path: Path
 ) -> None:
-    ran = mirror(f"{catalog}/shop/cart:1.0={empty}/a", "--report", "/dev/full")
+    retry = tmp_path / "retry.txt"
+    ran = mirror(f"{catalog}/none:1={empty}/a", "--report", "/dev/full", "--retry-file", str(retry))
 
     assert ran.code == 1
     assert "/dev/full: No space left on device" in ran.err
     assert "not written" in ran.err
+    assert retry.read_text() == f"{catalog}/none:1={empty}/a:1\n"
 
 
 def _umask() -> int:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 
+import anyio
 import pytest
 
 from mirror.demo.fault import Fault
@@ -11,7 +12,7 @@ from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
 from mirror.engine.copying import copy
-from mirror.events import Landing, Status, Traffic
+from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
 from mirror.image.platform import Platform
@@ -428,6 +429,42 @@ async def test_an_empty_blob_with_a_wrong_digest_is_a_failure_of_the_source(
     assert failed.error.category == "integrity"
     assert "source" in str(failed.error)
     assert not target.store.sessions
+
+
+async def test_a_cancelled_copy_leaves_no_session_behind(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    for number in range(20):
+        simple(source, "a", str(number), *(f"{number}{letter}" for letter in "xyz"))
+    rules = parse([f"{source.host}/a:*={target.host}/a"])
+    told = Result(datetime.now(UTC))
+
+    with anyio.CancelScope() as scope:
+
+        def take(event: Event) -> None:
+            told.take(event)
+            if told.blobs.total() == 9:
+                scope.cancel()
+
+        await copy(rules, Options(), take, Traffic())
+
+    assert scope.cancelled_caught
+    assert told.statuses[Status.DEFERRED] > 10
+    assert target.store.sessions == {}
+
+
+async def test_stopping_at_the_first_failure_leaves_no_session_behind(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    for number in range(20):
+        simple(source, "a", str(number), *(f"{number}{letter}" for letter in "xyz"))
+    target.faults.append(Fault("PUT", "/manifests/", status=500, times=99))
+
+    result = await mirrored("S/a:*=T/a", fail_fast=True)
+
+    assert result.statuses[Status.FAILED] >= 1
+    assert result.statuses.total() == 20
+    assert target.store.sessions == {}
 
 
 @pytest.mark.parametrize("header", ["http://[::1/x", "https://r.io:99999999/x", "\x7f"])

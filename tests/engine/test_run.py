@@ -57,14 +57,33 @@ async def test_the_first_failure_stops_the_others_if_that_was_asked_for() -> Non
     assert statuses.count(Status.DEFERRED) == 8
 
 
-async def test_a_bug_ends_the_run_as_itself_and_every_image_is_told_of() -> None:
+async def test_a_bug_in_one_task_is_a_failure_of_its_image_alone() -> None:
     told = Told()
 
     async def perform(task: Task) -> Answer:
-        raise ZeroDivisionError
+        assert isinstance(task, Resolve)
+        if task.reference.tag == "1":
+            raise ZeroDivisionError("oops")
+        raise NotFound("404")
+
+    await run(planner(3, skip_missing=True), Schedule(per_registry=2), perform, told)
+
+    assert told.images["s.io/a:1"] is Status.FAILED
+    assert list(told.images.values()).count(Status.SKIPPED) == 2
+
+
+async def test_a_bug_of_who_decides_ends_the_run_as_itself_and_every_image_is_told_of() -> None:
+    told = Told()
+
+    class Forgetful(Schedule):
+        def finish(self, task: Task, *, succeeded: bool) -> None:
+            raise ZeroDivisionError
+
+    async def perform(task: Task) -> Answer:
+        raise NotFound("404")
 
     with pytest.raises(ZeroDivisionError):
-        await run(planner(3), Schedule(per_registry=2), perform, told)
+        await run(planner(3), Forgetful(per_registry=2), perform, told)
     assert set(told.images.values()) == {Status.DEFERRED}
 
 

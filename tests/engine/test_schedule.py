@@ -93,6 +93,13 @@ def test_a_copy_occupies_both_ends() -> None:
     assert names(schedule.start()) == "small"
 
 
+def test_a_copy_within_a_registry_counts_as_the_two_requests_it_is() -> None:
+    within = [Work(name, on="aa", rank=Rank.COPY, size=1) for name in "123"]
+
+    assert names(scheduled(*within, per_registry=6).start()) == "1 2"
+    assert names(scheduled(*within, per_registry=1).start()) == "1"
+
+
 def test_small_requests_do_not_starve_behind_layers() -> None:
     layers = [Work(f"layer{n}", rank=Rank.COPY, size=9) for n in range(9)]
     schedule = scheduled(*layers, Work("small"), per_registry=4)

@@ -76,6 +76,23 @@ def test_the_document_knows_its_type_better_than_the_header(
     assert parsed(document, stated).media_type == media_type
 
 
+@pytest.mark.parametrize("bad", ["application/x\nfoo: bar", "x", "a/b c", "", "тип/x"])
+def test_a_media_type_that_no_header_could_say_is_refused_or_made_up_for(bad: str) -> None:
+    if bad:
+        with pytest.raises(InvalidManifest):
+            parsed({"layers": [], "mediaType": bad})
+    assert parsed({"layers": []}, bad).media_type == OCI_MANIFEST
+
+
+def test_the_layers_that_buildkit_lists_in_an_index_are_blobs() -> None:
+    layer = {**described(A), "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}
+    manifest = parsed({"manifests": [layer, described(B)]}, OCI_INDEX)
+
+    assert [str(one.digest) for one in manifest.blobs] == [A]
+    assert [str(one.digest) for one in manifest.manifests] == [B]
+    assert manifest.is_index
+
+
 def test_the_bytes_are_kept_as_they_are() -> None:
     content = b'{ "layers" : [ ] ,  "unknown": {"x": [1]} }\n'
     manifest = Manifest.parse(content, OCI_MANIFEST)

@@ -34,7 +34,8 @@ NOT_REFERENCES = [
     "a:" + "x" * 129,
     "quay.io/", "quay.io/a..b", "quay.io/a_-b", "quay.io/-a", "quay.io:0/a", "quay.io:65536/a",
     "quay.io:port/a", "-host.io/a", "[::zz]/a", "[1.2.3.4]/a", "a@sha256:xyz", "a b", "a\tb", "a\n",
-    HEX, "quay.io/" + "a" * 256, "quay.io/a:1@md5:" + "0" * 32, "a\x00", "кот/app", "oci.io/a:тэг",
+    "a" * 64 + ".io/a", HEX, "quay.io/" + "a" * 256,
+    "quay.io/a:1@md5:" + "0" * 32, "a\x00", "кот/app", "oci.io/a:тэг",
 ]  # fmt: skip
 
 

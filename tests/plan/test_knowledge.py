@@ -38,11 +38,22 @@ def test_a_registry_that_keeps_refusing_is_not_asked_again() -> None:
     known = knowledge()
     known.add_blob(A, BLOB.digest)
     for _ in range(4):
-        known.mount_refused(A.registry)
+        known.mount_refused(B, A)
     assert known.mount_source(CopyBlob(SOURCE, B, BLOB)) == A
 
-    known.mount_refused(A.registry)
+    known.mount_refused(B, A)
     assert known.mount_source(CopyBlob(SOURCE, B, BLOB)) is None
+
+
+def test_a_registry_that_refuses_to_look_by_mounting_still_mounts() -> None:
+    known = knowledge()
+    for _ in range(5):
+        known.mount_refused(A, A)
+    assert known.mount_source(CopyBlob(SOURCE, A, BLOB, look=True)) is None
+    assert known.needs_look(A)
+
+    known.add_blob(A, BLOB.digest)
+    assert known.mount_source(CopyBlob(SOURCE, B, BLOB)) == A
 
 
 def test_a_look_is_needed_where_a_mount_cannot_be_one() -> None:

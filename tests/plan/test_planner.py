@@ -2,13 +2,21 @@
 
 import pytest
 
-from mirror.errors import MirrorError, NetworkError, NotFound, Place, Side
+from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
-from mirror.plan.task import CopyBlob, FindBlob, PutManifest, ReadManifest, Resolve, Task
+from mirror.plan.task import (
+    CopyBlob,
+    FindBlob,
+    FindRepository,
+    PutManifest,
+    ReadManifest,
+    Resolve,
+    Task,
+)
 from tests.plan.world import World, kinds, settled
 
 X, Y = Digest.of(b"x").short, Digest.of(b"y").short
@@ -234,6 +242,81 @@ def test_a_failure_reaches_every_image_that_needs_what_failed() -> None:
     assert {i.source: i.error for i in images} == {
         "s.io/a:1": error, "s.io/a:2": error, "s.io/a:3": None,
     }  # fmt: skip
+
+
+def test_what_one_source_did_wrong_is_no_failure_of_an_image_from_another() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.tags["r.io/b:2"] = world.index(world.image("x", "y"))
+    gone = NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the blob"))
+    world.breaks = lambda task: (
+        gone if isinstance(task, CopyBlob) and str(task.source) == "s.io/a" else None
+    )
+
+    images = world.mirror("s.io/a:1=d.io/x:1", "r.io/b:2=d.io/x:2")
+
+    assert {i.source: i.status for i in images} == {
+        "s.io/a:1": Status.FAILED, "r.io/b:2": Status.COPIED,
+    }  # fmt: skip
+
+
+def test_a_child_that_one_source_lacks_comes_from_another() -> None:
+    world = World()
+    child = world.image("x")
+    world.tags["r.io/b:2"] = world.index(child, world.image("y"))
+    world.index(child, name="s.io/a:1")
+    gone = NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the manifest"))
+    world.breaks = lambda task: (
+        gone
+        if isinstance(task, ReadManifest)
+        and str(task.repository) == "s.io/a"
+        and task.digest == child.digest
+        else None
+    )
+
+    images = world.mirror("s.io/a:1=d.io/x:1", "r.io/b:2=d.io/x:2")
+
+    assert {i.source: i.status for i in images} == {
+        "s.io/a:1": Status.FAILED, "r.io/b:2": Status.COPIED,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [FindBlob, FindRepository])
+def test_who_may_not_look_may_still_push(kind: type[Task]) -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    if kind is FindBlob:
+        world.there["d.io/a:1"] = world.image("y").digest
+    world.breaks = broken(Denied("403"), kind)  # type: ignore[assignment]
+
+    images = world.mirror("s.io/a:1=d.io/a", skip_mount=kind is FindRepository)
+    assert [i.status for i in images] == [Status.COPIED]
+
+
+def test_a_destination_that_does_not_show_its_tags_is_pushed_to() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, Resolve) and task.side is Side.DESTINATION else None
+    )
+
+    assert [i.status for i in world.mirror("s.io/a:1=d.io/a")] == [Status.COPIED]
+
+
+def test_one_content_from_two_places_may_go_to_one_digest() -> None:
+    world = World()
+    digest = world.image("x").digest
+
+    images = world.mirror(f"s.io/a@{digest}=d.io/x", f"s.io/b@{digest}=d.io/x")
+    assert {i.status for i in images} == {Status.COPIED}
+
+
+def test_what_was_seen_and_then_vanished_is_no_missing_source() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.breaks = broken(NotFound("404"), ReadManifest)  # type: ignore[assignment]
+
+    assert [i.status for i in world.mirror("s.io/a:1=d.io/a", skip_missing=True)] == [Status.FAILED]
 
 
 def test_what_only_a_failed_image_needs_is_dropped() -> None:

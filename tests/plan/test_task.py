@@ -22,7 +22,7 @@ MANIFEST = Manifest(b"{}", "application/x", Digest.of(b"{}"))
      (kinds.FindRepository(D), ["d.io"], True),
      (kinds.FindBlob(D, BLOB), ["d.io"], True),
      (kinds.CopyBlob(S, D, BLOB), ["s.io", "d.io"], False),
-     (kinds.CopyBlob(S, S, BLOB), ["s.io"], False),
+     (kinds.CopyBlob(S, S, BLOB), ["s.io", "s.io"], False),
      (kinds.PutManifest(Reference(D, "1"), MANIFEST), ["d.io"], False)],
 )  # fmt: skip
 def test_a_task_occupies_the_registries_it_talks_to(

@@ -105,6 +105,16 @@ def test_the_retry_file_is_a_mapping_file_of_what_is_left() -> None:
     ]  # fmt: skip
 
 
+def test_a_retry_file_can_be_read_whatever_failed() -> None:
+    settled = [ImageSettled(f"s.io/{name}:1", "d.io/x:1", "f:1", Status.FAILED) for name in "ab"]
+    lines = result(*settled).retry_lines()
+
+    assert [str(rule.source) for rule in parse(documents=[Document("r", lines.encode())])] == [
+        "s.io/a:1"
+    ]
+    assert "s.io/b:1" in lines
+
+
 def test_an_error_without_a_place_has_no_side() -> None:
     report = json.loads(result(image(Status.FAILED, MirrorError("odd"))).json(0))
 

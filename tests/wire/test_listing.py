@@ -67,6 +67,24 @@ def test_a_list_that_goes_on_where_it_cannot_is_an_error_and_not_the_end(link: s
         next_page(reply(f'<{link}>; rel="next"'))
 
 
+def test_a_full_page_without_a_link_is_asked_on() -> None:
+    listing = tags_of(APP)
+    listing.page(reply(), page(*(f"t{n}" for n in range(1000))))
+
+    assert listing.request().url == "/v2/app/tags/list?n=1000&last=t999"
+    assert listing.page(reply(), page()) == ()
+    assert listing.over
+
+
+def test_a_registry_that_refuses_to_limit_pages_is_asked_for_all() -> None:
+    listing = tags_of(APP)
+
+    assert listing.refused(Reply(400, HERE))
+    assert listing.request().url == "/v2/app/tags/list"
+    assert not listing.refused(Reply(400, HERE))
+    assert not tags_of(APP).refused(Reply(404, HERE))
+
+
 def test_a_catalog_lists_repositories() -> None:
     listing = catalog()
     assert listing.request().url == "/v2/_catalog?n=1000"

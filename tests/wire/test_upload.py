@@ -42,7 +42,7 @@ def test_a_mount_that_is_done_needs_nothing_more() -> None:
 
     assert upload.opened(Reply(201, HERE))
     assert upload.state is State.MOUNTED
-    assert not upload.mount_refused
+    assert upload.refused is None
 
 
 def test_a_mount_that_is_not_done_has_opened_a_session() -> None:
@@ -50,14 +50,14 @@ def test_a_mount_that_is_not_done_has_opened_a_session() -> None:
 
     assert upload.opened(session())
     assert upload.state is State.SENDING
-    assert upload.mount_refused
+    assert upload.refused == BASE
 
 
 def test_a_mount_from_the_repository_itself_asks_whether_the_blob_is_there() -> None:
     upload = Upload(APP, DIGEST, APP)
 
     assert upload.opened(session())
-    assert not upload.mount_refused
+    assert upload.refused is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500])
@@ -67,7 +67,17 @@ def test_a_mount_refused_in_any_way_is_followed_by_one_plain_post(status: int) -
     assert upload.opened(Reply(status, HERE))
     assert upload.state is State.OPENING
     assert upload.opening().url == "/v2/app/blobs/uploads/"
+    assert upload.refused == BASE
     assert not upload.opened(Reply(status, HERE))
+
+
+def test_a_mount_of_something_else_is_none() -> None:
+    upload = Upload(APP, DIGEST, BASE)
+    other = {"Docker-Content-Digest": str(Digest.of(b"other"))}
+
+    assert upload.opened(Reply(201, HERE, other))
+    assert upload.state is State.OPENING
+    assert upload.refused == BASE
 
 
 @pytest.mark.parametrize("reply", [Reply(201, HERE), Reply(202, HERE), Reply(200, HERE)])
