@@ -5,6 +5,7 @@
     │   └── MappingError           a mapping file or argument cannot be read
     ├── RegistryError              a registry refused or misbehaved   (registry)
     │   ├── Denied                 it does not let us                 (auth)
+    │   │   └── StaleLogin         not any more; another try may
     │   ├── NotFound               it does not have it                (not_found)
     │   ├── Throttled              it asks us to slow down            (rate_limited)
     │   ├── TooLarge               the body is more than it takes     (too_large)
@@ -12,6 +13,7 @@
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
+    │   └── Untrusted              from somebody we cannot believe in
     ├── IntegrityError             not the bytes that were promised   (integrity)
     │   ├── DigestMismatch
     │   └── SizeMismatch
@@ -126,6 +128,13 @@ class Denied(RegistryError):
     hint = "Log in to this registry, and check that the account may do this in this repository."
 
 
+class StaleLogin(Denied):
+    """The login ran out while a body that can be sent only once was on its way.
+
+    The next attempt from the start has a new one.
+    """
+
+
 class NotFound(RegistryError):
     """The registry answered, and does not have it."""
 
@@ -172,6 +181,12 @@ class NetworkError(MirrorError):
 
     category = "network"
     hint = "Check the host name, the port, and the way there."
+
+
+class Untrusted(NetworkError):
+    """Somebody answered, whose certificate proves nothing to us."""
+
+    hint = "Name its authority with --certificate-authority, or use --insecure."
 
 
 class IntegrityError(MirrorError):

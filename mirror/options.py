@@ -1,6 +1,7 @@
 """What one run was asked for besides its mappings: options and limits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 DEFAULT_MAX_PER_REGISTRY = 16
 
@@ -16,6 +17,10 @@ class Options:
     fail_fast: bool = False
     insecure_source: bool = False
     insecure_destination: bool = False
+    skip_multiple_scopes: bool = False
+    """One repository per token, so that blobs are not mounted from others that need a login."""
+    certificate_authority: Path | None = None
+    """A PEM bundle to trust besides the system's store."""
     max_per_registry: int = DEFAULT_MAX_PER_REGISTRY
     """Requests in flight to one registry host, at most."""
     max_registry: int | None = None

@@ -25,8 +25,12 @@ FLOORS = [
     {"cli"},
 ]
 MAY_AWAIT = {
+    "mirror.auth.keychain",
+    "mirror.auth.token",
     "mirror.demo.server",
+    "mirror.registry.authorizing",
     "mirror.registry.transport",
+    "mirror.registry.trust",
     "mirror.registry.endpoint",
     "mirror.registry.client",
     "mirror.registry.registries",
@@ -36,6 +40,7 @@ MAY_AWAIT = {
     "mirror.engine.run",
     "mirror.engine.copying",
     "mirror.engine.inspection",
+    "mirror.cli.access",
     "mirror.cli.beside",
     "mirror.cli.copying",
     "mirror.cli.demonstrating",

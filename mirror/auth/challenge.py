@@ -91,6 +91,8 @@ class _Reader:
                 self._value += character
             case _State.VALUE, '"' if not self._value:
                 self._state = _State.QUOTED
+            case _State.VALUE, " " | "\t" if not self._value:
+                pass
             case _State.VALUE, "," | " " | "\t":
                 yield from self._end()
             case _State.VALUE, _:

@@ -103,6 +103,13 @@ def copy(
     fail_fast: given.FailFast = False,
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
     max_registry: given.MaxRegistry = None,
+    authfile: given.Authfile = None,
+    src_creds: given.SourceCredentials = None,
+    dest_creds: given.DestinationCredentials = None,
+    src_registry_token: given.SourceToken = None,
+    dest_registry_token: given.DestinationToken = None,
+    certificate_authority: given.CertificateAuthority = None,
+    skip_multiple_scopes: given.SkipMultipleScopes = False,
     insecure: given.Insecure = False,
     src_tls_verify: given.SourceTlsVerify = True,
     dest_tls_verify: given.DestinationTlsVerify = True,
@@ -124,12 +131,21 @@ def copy(
         insecure_destination=insecure or not dest_tls_verify,
         max_per_registry=max_per_registry,
         max_registry=max_registry,
+        skip_multiple_scopes=skip_multiple_scopes,
+        certificate_authority=certificate_authority,
     )
     _call(
         "mirror.cli.copying",
         mappings or [],
         files or [],
         options,
+        logins={
+            "authfile": authfile,
+            "source_credentials": src_creds,
+            "destination_credentials": dest_creds,
+            "source_token": src_registry_token,
+            "destination_token": dest_registry_token,
+        },
         json=output is given.Output.JSON,
         report=report,
         retry_file=retry_file,
@@ -141,6 +157,10 @@ def copy(
 @app.command()
 def inspect(
     reference: given.Image,
+    authfile: given.Authfile = None,
+    src_creds: given.SourceCredentials = None,
+    src_registry_token: given.SourceToken = None,
+    certificate_authority: given.CertificateAuthority = None,
     insecure: given.Insecure = False,
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
@@ -150,7 +170,18 @@ def inspect(
     Example:
       mirror inspect quay.io/prometheus/prometheus:v3.0.0
     """
-    _call("mirror.cli.inspecting", reference, insecure=insecure, json=output is given.Output.JSON)
+    options = Options(insecure_source=insecure, certificate_authority=certificate_authority)
+    _call(
+        "mirror.cli.inspecting",
+        reference,
+        options,
+        logins={
+            "authfile": authfile,
+            "source_credentials": src_creds,
+            "source_token": src_registry_token,
+        },
+        json=output is given.Output.JSON,
+    )
 
 
 @app.command()

@@ -2,10 +2,13 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from mirror.auth.keychain import Keychain
+from mirror.cli.access import Access, proxies
 from mirror.cli.interrupt import interruptible
 from mirror.cli.loop import run
 from mirror.cli.output import check_writable, write
@@ -24,6 +27,7 @@ def main(
     files: Sequence[str],
     options: Options,
     *,
+    logins: Mapping[str, Any],
     json: bool,
     report: Path | None,
     retry_file: Path | None,
@@ -37,6 +41,7 @@ def main(
             "there is nothing to copy",
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
+    keychain = Access(**logins).keychain()
     for path in (report, retry_file):
         check_writable(path)
     terminal = Terminal()
@@ -45,6 +50,7 @@ def main(
             rules,
             options,
             terminal,
+            keychain,
             json=json,
             report=report,
             retry_file=retry_file,
@@ -58,6 +64,7 @@ async def copy_and_tell(
     rules: Sequence[Rule],
     options: Options,
     terminal: Terminal,
+    keychain: Keychain | None = None,
     *,
     json: bool = False,
     report: Path | None = None,
@@ -74,7 +81,7 @@ async def copy_and_tell(
             interruptible() as interruption,
             terminal.showing(telling.progress, telling.traffic, progress),
         ):
-            plan = await copy(rules, options, telling.take, telling.traffic)
+            plan = await copy(rules, options, telling.take, telling.traffic, keychain, proxies())
     finally:
         # Also when a bug of ours ended it: somebody has to go on from here.
         document = result.json(telling.seconds)

@@ -1,7 +1,11 @@
 """The inspect command: one remote image, for people or for programs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
+from mirror.cli.access import Access, proxies
 from mirror.cli.loop import run
 from mirror.cli.terminal import Terminal
 from mirror.engine.inspection import Inspection, inspect
@@ -11,14 +15,14 @@ from mirror.options import Options
 from mirror.report.progress import size
 
 
-def main(reference: str, *, insecure: bool, json: bool) -> ExitCode:
+def main(reference: str, options: Options, *, logins: Mapping[str, Any], json: bool) -> ExitCode:
     """Print what a registry says of an image; raise MirrorError if it says nothing."""
     try:
         wanted = Reference.parse(reference).or_latest()
     except ValueError as error:
         raise UsageError(str(error), hint="A reference is [HOST/]PATH[:TAG][@DIGEST].") from error
-    options = Options(insecure_source=insecure)
-    found = run(lambda: inspect(wanted, options))
+    keychain = Access(**logins).keychain()
+    found = run(lambda: inspect(wanted, options, keychain, proxies()))
     Terminal().print(_json(found) if json else _text(found))
     return ExitCode.DONE
 

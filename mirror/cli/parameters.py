@@ -111,6 +111,66 @@ DestinationTlsVerify = Annotated[
         _TRUST, "--dest-tls-verify/--no-dest-tls-verify", meaning="The same, at the destination."
     ),
 ]
+Authfile = Annotated[
+    Path | None,
+    _option(
+        _TRUST,
+        "-a",
+        "--authfile",
+        "--registry-config",
+        metavar="PATH",
+        meaning="Take logins from this file only, not from where docker and podman keep them.",
+    ),
+]
+SourceCredentials = Annotated[
+    str | None,
+    _option(
+        _TRUST,
+        "--src-creds",
+        metavar="USER:PASS",
+        meaning="Log in to source registries so; @FILE reads it from a file.",
+    ),
+]
+DestinationCredentials = Annotated[
+    str | None,
+    _option(
+        _TRUST,
+        "--dest-creds",
+        metavar="USER:PASS",
+        meaning="Log in to destination registries so; @FILE reads it from a file.",
+    ),
+]
+SourceToken = Annotated[
+    str | None,
+    _option(
+        _TRUST,
+        "--src-registry-token",
+        metavar="TOKEN",
+        meaning="Send this Bearer token to source registries; @FILE reads it from a file.",
+    ),
+]
+DestinationToken = Annotated[
+    str | None,
+    _option(
+        _TRUST,
+        "--dest-registry-token",
+        metavar="TOKEN",
+        meaning="Send this Bearer token to destination registries; @FILE reads it from a file.",
+    ),
+]
+CertificateAuthority = Annotated[
+    Path | None,
+    _option(
+        _TRUST,
+        "--certificate-authority",
+        metavar="PATH",
+        meaning="Trust the authorities in this PEM bundle too.",
+    ),
+]
+SkipMultipleScopes = Annotated[
+    bool,
+    _option(_TRUST, "--skip-multiple-scopes", meaning="Ask for one token per repository."),
+]
 OutputFormat = Annotated[
     Output,
     _option(

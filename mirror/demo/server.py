@@ -35,10 +35,11 @@ _MANIFEST_LIMIT = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as the log keeps it; ``path`` has its query."""
+    """One request as the log keeps it; ``path`` has its query, ``login`` is what it showed."""
 
     method: str
     path: str
+    login: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ class EmbeddedRegistry:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.keep_log:
-            self.log.append(Asked(request.method, request.path_qs))
+            login = request.headers.get("Authorization", "")
+            self.log.append(Asked(request.method, request.path_qs, login))
         fault = next((f for f in self.faults if f.strikes(request.method, request.path_qs)), None)
         if fault is not None and fault.status is not None:
             return web.Response(status=fault.status, headers=fault.headers, body=fault.body)

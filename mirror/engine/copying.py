@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from mirror.auth.keychain import Keychain
 from mirror.engine.perform import Performer
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
@@ -11,19 +12,26 @@ from mirror.options import Options
 from mirror.plan.planner import Planner
 from mirror.plan.summary import Summary
 from mirror.registry.registries import Registries
+from mirror.wire.proxy import Proxies
 
 
 async def copy(
-    rules: Iterable[Rule], options: Options, tell: Tell, traffic: Traffic
+    rules: Iterable[Rule],
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    keychain: Keychain | None = None,
+    proxies: Proxies | None = None,
 ) -> Summary | None:
     """Copy what the rules say, and tell every step; return the plan of a dry run.
 
-    Every image is told of exactly once, also when this is cancelled.
+    Without a keychain everything is done as nobody in particular.  Every image
+    is told of exactly once, also when this is cancelled.
     """
     summary = Summary() if options.dry_run else None
     planner = Planner(rules, options)
     schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
-    async with Registries(options, tell) as registries:
+    async with Registries(options, tell, keychain or Keychain(), proxies) as registries:
         performer = Performer(registries, tell, traffic, summary)
         await run(planner, schedule, performer.perform, tell, fail_fast=options.fail_fast)
     return summary

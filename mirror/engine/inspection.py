@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, Side
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Manifest
@@ -10,6 +11,7 @@ from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
+from mirror.wire.proxy import Proxies
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,14 @@ class Inspection:
     """All tags of the repository; none where it does not tell them."""
 
 
-async def inspect(reference: Reference, options: Options) -> Inspection:
+async def inspect(
+    reference: Reference,
+    options: Options,
+    keychain: Keychain | None = None,
+    proxies: Proxies | None = None,
+) -> Inspection:
     """Read an image's manifests and its repository's tags; raise MirrorError if it is not there."""
-    async with Registries(options, lambda _: None) as registries:
+    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
         client = registries.client(reference.repository, Side.SOURCE)
         manifest = await client.manifest(reference.target, reference.digest)
         parts = [part async for part in _parts(client, manifest, "", depth=0)]

@@ -6,7 +6,7 @@ from functools import partial
 import anyio
 
 from mirror.engine.grace import finish_soon
-from mirror.errors import MirrorError
+from mirror.errors import MirrorError, StaleLogin
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -69,6 +69,16 @@ async def copy_blob(
     However this is left, a session that was opened and not committed is
     cancelled, as far as the registry lets us.
     """
+    try:
+        return await _copy_once(source, destination, task, traffic)
+    except StaleLogin:
+        # The new login is at hand, and a session opened with it starts afresh.
+        return await _copy_once(source, destination, task, traffic)
+
+
+async def _copy_once(
+    source: Client, destination: Client, task: CopyBlob, traffic: Traffic
+) -> Landed:
     upload = Upload(task.destination, task.blob.digest, task.mount_from)
     try:
         await finish_soon(partial(destination.open, upload), _OPEN_GRACE)

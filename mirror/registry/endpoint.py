@@ -7,10 +7,12 @@ it was asked for.  Distribution specification, "Determining support".
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http import HTTPStatus
 
 import anyio
 
-from mirror.errors import MirrorError, NetworkError
+from mirror.auth.challenge import Challenge, choose, parse
+from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
 from mirror.wire.message import Reply, Request, Send
 
@@ -19,6 +21,8 @@ class Endpoint:
     """One registry host: a Send that takes paths as well as addresses."""
 
     def __init__(self, registry: Registry, send: Send, *, insecure: bool) -> None:
+        self.challenge: Challenge | None = None
+        """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._send = send
         self._plain = insecure or registry.is_loopback
@@ -28,17 +32,18 @@ class Endpoint:
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
-        """Send to this registry; see `mirror.wire.message.Send`.
-
-        A registry that could not be found is not tried again: every request
-        fails with the reason at once.
-        """
+        """Send to this registry; see `mirror.wire.message.Send`."""
         if request.url.startswith("/"):
-            request = replace(request, url=await self._address() + request.url)
+            request = replace(request, url=await self.address() + request.url)
         async with self._send(request) as reply:
             yield reply
 
-    async def _address(self) -> str:
+    async def address(self) -> str:
+        """Return scheme and authority of the API, found once.
+
+        A registry that could not be found is not tried again: it fails with the
+        reason at once.
+        """
         if self._base:
             return self._base
         async with self._first:
@@ -58,6 +63,8 @@ class Endpoint:
         """Find the scheme that answers."""
         try:
             return await self._ping(f"https://{self._registry.authority}")
+        except Untrusted:
+            raise  # there is https, and plain http would be no better
         except NetworkError as refused:
             if not self._plain:
                 raise
@@ -70,5 +77,7 @@ class Endpoint:
 
     async def _ping(self, base: str) -> str:
         """Return the address if anything answers: what it means shows in the first request."""
-        async with self._send(Request("GET", f"{base}/v2/")):
+        async with self._send(Request("GET", f"{base}/v2/")) as reply:
+            if reply.status == HTTPStatus.UNAUTHORIZED:
+                self.challenge = choose(parse(reply.challenge))
             return base

@@ -1,32 +1,40 @@
-"""All registries of a run: one endpoint each, over shared connections."""
+"""All registries of a run: one endpoint and one login each, over shared connections."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+from mirror.auth.keychain import Keychain
+from mirror.auth.scope import Scope
+from mirror.auth.token import Tokens
 from mirror.errors import Side
 from mirror.events import Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
+from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Client, repositories
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.transport import Transport
-from mirror.wire.message import Send
+from mirror.registry.trust import Trust
+from mirror.wire.proxy import Proxies
 
 
 class Registries:
     """Gives clients for repositories; an async context manager that owns the connections."""
 
-    def __init__(self, options: Options, tell: Tell) -> None:
-        self._insecure = {
-            Side.SOURCE: options.insecure_source,
-            Side.DESTINATION: options.insecure_destination,
-        }
+    def __init__(
+        self, options: Options, tell: Tell, keychain: Keychain, proxies: Proxies | None = None
+    ) -> None:
+        self._options = options
+        self._keychain = keychain
+        trust = Trust(options.certificate_authority)
         self._transports = {
-            insecure: Transport(tell, verify=not insecure)
-            for insecure in set(self._insecure.values())
+            insecure: Transport(tell, trust, proxies or Proxies(), verify=not insecure)
+            for insecure in {options.insecure_source, options.insecure_destination}
         }
-        self._endpoints: dict[tuple[Registry, bool], Endpoint] = {}
+        self._endpoints: dict[tuple[Registry, bool], tuple[Endpoint, Tokens]] = {}
+        self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._owned = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -44,18 +52,33 @@ class Registries:
 
     def client(self, repository: Repository, side: Side) -> Client:
         """Return the client of a repository, as one side of a copy sees it."""
-        return Client(self._send(repository.registry, side), repository, side)
+        needed = Scope.pull if side is Side.SOURCE else Scope.push
+        login = self._login(repository.registry, side)
+        send = partial(login.send, repository=repository, scope=needed(repository.path))
+        return Client(send, repository, side)
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
-        return await repositories(self._send(registry, Side.SOURCE), registry)
+        login = self._login(registry, Side.SOURCE)
+        nowhere = Repository(registry, "")  # credentials of the host, not of a path
+        send = partial(login.send, repository=nowhere, scope=Scope.catalog())
+        return await repositories(send, registry)
 
-    def _send(self, registry: Registry, side: Side) -> Send:
-        insecure = self._insecure[side]
-        endpoint = self._endpoints.get((registry, insecure))
-        if endpoint is None:
+    def _login(self, registry: Registry, side: Side) -> Authorizing:
+        if (login := self._logins.get((registry, side))) is not None:
+            return login
+        endpoint, tokens = self._endpoint(registry, side)
+        one_scope = self._options.skip_multiple_scopes
+        login = Authorizing(endpoint, tokens, self._keychain, side, one_scope=one_scope)
+        self._logins[registry, side] = login
+        return login
+
+    def _endpoint(self, registry: Registry, side: Side) -> tuple[Endpoint, Tokens]:
+        at_source = side is Side.SOURCE
+        options = self._options
+        insecure = options.insecure_source if at_source else options.insecure_destination
+        if (known := self._endpoints.get((registry, insecure))) is None:
             send = self._transports[insecure].send
-            endpoint = self._endpoints[registry, insecure] = Endpoint(
-                registry, send, insecure=insecure
-            )
-        return endpoint.send
+            known = Endpoint(registry, send, insecure=insecure), Tokens(send)
+            self._endpoints[registry, insecure] = known
+        return known

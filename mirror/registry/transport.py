@@ -16,9 +16,11 @@ import aiohttp
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import NetworkError, RegistryError
+from mirror.errors import NetworkError, RegistryError, Untrusted
 from mirror.events import RequestSent, Tell
+from mirror.registry.trust import Trust
 from mirror.wire.message import Reply, Request
+from mirror.wire.proxy import Proxies
 from mirror.wire.redirect import LIMIT, STATUSES, follow
 
 # Larger reads mean fewer wake-ups: see docs/decisions/0004-buffers.md.
@@ -40,16 +42,16 @@ class Transport:
     ``verify`` is whether certificates are checked.
     """
 
-    def __init__(self, tell: Tell, *, verify: bool = True) -> None:
+    def __init__(self, tell: Tell, trust: Trust, proxies: Proxies, *, verify: bool = True) -> None:
         self._tell = tell
-        self._ssl: ssl.SSLContext | bool = True if verify else _trusting()
+        self._trust = trust
+        self._proxies = proxies
+        self._verify = verify
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         # The schedule bounds how many requests are in flight, so the pool does not.
-        connector = aiohttp.TCPConnector(
-            limit=0, ssl=self._ssl, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300
-        )
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300)
         self._session = aiohttp.ClientSession(
             connector=connector,
             auto_decompress=False,
@@ -103,6 +105,8 @@ class Transport:
                 headers=headers,
                 data=request.body if request.length else None,
                 allow_redirects=False,
+                proxy=self._proxies.proxy_for(request.url),
+                ssl=self._tls(url.scheme, place),
                 timeout=_timeout(
                     _STALL_TIMEOUT if isinstance(request.body, bytes) else _COMMIT_TIMEOUT
                 ),
@@ -113,9 +117,13 @@ class Transport:
                     response.headers,
                     response.content.iter_any(),
                     response.reason or "",
+                    ", ".join(response.headers.getall("WWW-Authenticate", ())),
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise _network_error(error, place) from error
+
+    def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
+        return self._trust.context(place, verify=self._verify) if scheme == "https" else True
 
 
 def _timeout(silence: float) -> aiohttp.ClientTimeout:
@@ -125,10 +133,8 @@ def _timeout(silence: float) -> aiohttp.ClientTimeout:
 def _network_error(error: Exception, place: str) -> NetworkError:
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return NetworkError(
-                f"{place} has a certificate that is not trusted: {error.certificate_error}",
-                hint="If it is yours and you know why, --insecure accepts any certificate.",
-            )
+            reason = getattr(error.certificate_error, "verify_message", "") or error
+            return Untrusted(f"{place} has a certificate that is not trusted: {reason}")
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(
                 f"{place} is not a known host", hint="Check the host's name, or the name server."
@@ -142,11 +148,3 @@ def _network_error(error: Exception, place: str) -> NetworkError:
         case aiohttp.ClientPayloadError():
             return NetworkError(f"{place} closed the connection before the body was complete")
     return NetworkError(f"the connection to {place} broke: {error or type(error).__name__}")
-
-
-def _trusting() -> ssl.SSLContext:
-    """Accept any certificate, as --insecure asks."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -28,6 +28,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterable[bytes] = b""
     length: int | None = None
+    reads: tuple[str, ...] = ()
+    """Other repositories of the registry that it takes content from, by their paths."""
 
     def __post_init__(self) -> None:
         """Know the length of bytes; raise ValueError for a stream without one."""
@@ -50,6 +52,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     chunks: AsyncIterable[bytes] | None = None
     reason: str = ""
+    challenge: str = ""
+    """Every WWW-Authenticate header, joined by commas."""
 
     @property
     def media_type(self) -> str:

@@ -53,9 +53,12 @@ class Upload:
     def opening(self) -> Request:
         """Ask to mount the blob or to open a session."""
         path = f"/v2/{self._repository.path}/blobs/uploads/"
-        if self._mount_from is not None:
-            path += f"?mount={_quoted(self.digest)}&from={quote(self._mount_from.path)}"
-        return Request("POST", path, length=0)
+        if self._mount_from is None:
+            return Request("POST", path, length=0)
+        origin = self._mount_from.path
+        path += f"?mount={_quoted(self.digest)}&from={quote(origin)}"
+        reads = (origin,) if origin != self._repository.path else ()
+        return Request("POST", path, length=0, reads=reads)
 
     def opened(self, reply: Reply) -> bool:
         """Take the answer to `opening`."""

@@ -27,7 +27,7 @@ class Told:
 
 def planner(count: int, **options: bool) -> Planner:
     words = [f"s.io/a:{n}=d.io/a" for n in range(count)]
-    return Planner(parse(words), Options(**options))
+    return Planner(parse(words), Options(**options))  # type: ignore[arg-type]
 
 
 async def test_one_failure_does_not_stop_the_others() -> None:

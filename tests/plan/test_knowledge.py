@@ -13,7 +13,7 @@ BLOB = Descriptor(Digest.of(b"x"), 1)
 
 
 def knowledge(**options: bool) -> Knowledge:
-    return Knowledge(Options(**options))
+    return Knowledge(Options(**options))  # type: ignore[arg-type]
 
 
 def test_a_blob_is_mounted_from_where_it_was_seen_first() -> None:

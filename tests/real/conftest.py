@@ -8,6 +8,7 @@ import http.client
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections import Counter
@@ -26,7 +27,10 @@ log: {{accesslog: {{disabled: false}}, level: error}}
 storage:
   filesystem: {{rootdirectory: {root}}}
   delete: {{enabled: true}}
-http: {{addr: 127.0.0.1:{port}, secret: tests}}
+http:
+  addr: 127.0.0.1:{port}
+  secret: tests
+{more}
 """
 
 
@@ -69,20 +73,26 @@ Start = Callable[[], RealRegistry]
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[RealRegistry]:
-    """Run a docker-registry over this folder while the block lasts."""
+def running(
+    folder: Path, more: str = "", context: ssl.SSLContext | None = None
+) -> Iterator[RealRegistry]:
+    """Run a docker-registry over this folder while the block lasts.
+
+    ``more`` is configuration that follows that of ``http``; with TLS there, the
+    ``context`` is for asking whether it is up.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     root, log = folder / "content", folder / "log"
     config = folder / "config.yml"
-    config.write_text(_CONFIG.format(root=root, port=port))
+    config.write_text(_CONFIG.format(root=root, port=port, more=more))
     with log.open("ab") as output:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(config)], stdout=output, stderr=output
         )
     try:
-        _wait(port, process)
+        _wait(port, process, context)
         yield RealRegistry(f"127.0.0.1:{port}", root, log)
     finally:
         process.terminate()
@@ -112,15 +122,17 @@ def skopeo(*words: str) -> str:
     return done.stdout
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+def _wait(port: int, process: subprocess.Popen[bytes], context: ssl.SSLContext | None) -> None:
     """Return once the registry answers; connecting is tried until then."""
     deadline = time.monotonic() + 20
     while True:
         assert process.poll() is None, "docker-registry ended at once"
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        if context is not None:
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
         try:
             connection.request("GET", "/v2/")
-            assert connection.getresponse().status == 200
+            assert connection.getresponse().status in (200, 401)
         except ConnectionRefusedError:
             assert time.monotonic() < deadline, "docker-registry does not answer"
         else:

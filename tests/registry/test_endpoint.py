@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mirror.errors import NetworkError
+from mirror.errors import NetworkError, Untrusted
 from mirror.image.reference import Registry
 from mirror.registry.endpoint import Endpoint
 from mirror.wire.message import Reply, Request
@@ -62,6 +62,20 @@ async def test_plain_http_is_never_tried_elsewhere() -> None:
     with pytest.raises(NetworkError):
         await address(network, "r.io")
     assert network.asked == ["https://r.io/v2/"]
+
+
+async def test_a_certificate_that_proves_nothing_is_no_reason_for_plain_http() -> None:
+    class Impostor(Network):
+        @asynccontextmanager
+        async def send(self, request: Request) -> AsyncIterator[Reply]:
+            self.asked.append(request.url)
+            raise Untrusted("not trusted")
+            yield Reply(200, request.url)
+
+    network = Impostor()
+    with pytest.raises(Untrusted):
+        await address(network, "localhost")
+    assert network.asked == ["https://localhost/v2/"]
 
 
 async def test_what_both_schemes_said_is_told() -> None:

@@ -14,7 +14,9 @@ from anyio.abc import SocketAttribute, SocketStream
 from mirror.errors import NetworkError
 from mirror.events import Event, RequestSent
 from mirror.registry.transport import Transport
+from mirror.registry.trust import Trust
 from mirror.wire.message import Request
+from mirror.wire.proxy import Proxies
 
 
 @asynccontextmanager
@@ -36,7 +38,7 @@ async def raw_server(answer: bytes) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    async with Transport(lambda _: None) as opened:
+    async with Transport(lambda _: None, Trust(), Proxies()) as opened:
         yield opened
 
 
@@ -91,7 +93,7 @@ async def test_an_answer_that_is_no_http(transport: Transport) -> None:
 async def test_every_request_is_told_of_with_its_host() -> None:
     told: list[Event] = []
     answer = b"HTTP/1.1 204 No Content\r\n\r\n"
-    async with raw_server(answer) as port, Transport(told.append) as transport:
+    async with raw_server(answer) as port, Transport(told.append, Trust(), Proxies()) as transport:
         async with transport.send(Request("HEAD", f"http://127.0.0.1:{port}/x")) as reply:
             assert reply.status == 204
     assert told == [RequestSent(f"127.0.0.1:{port}", "HEAD")]
@@ -131,11 +133,11 @@ async def test_an_unknown_certificate_is_refused_unless_insecure(
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
     try:
-        async with Transport(lambda _: None) as strict:
+        async with Transport(lambda _: None, Trust(), Proxies()) as strict:
             error = await failure(strict, url)
             assert "certificate that is not trusted" in str(error)
             assert "--insecure" in error.hint
-        async with Transport(lambda _: None, verify=False) as lenient:
+        async with Transport(lambda _: None, Trust(), Proxies(), verify=False) as lenient:
             assert await body(lenient, url) == b"hello"
     finally:
         await runner.cleanup()

@@ -1,0 +1,151 @@
+"""Where credentials are kept: options, environment, files, helper programs, a pod's account.
+
+In the order in which podman and docker look, the first hit wins.  A credential
+given for one side is for that side's registries only.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from mirror.auth.credential import AuthFile, Credential, Helper
+from mirror.errors import Denied, Side, UsageError
+from mirror.image.reference import Repository
+
+# Seconds a helper program may take; some ask a cloud, or a person's agent.
+_HELPER_TIMEOUT = 30.0
+_NOT_FOUND = b"credentials not found in native keychain"
+# User name with which helpers mark an identity token.
+_TOKEN_USER = "<token>"  # noqa: S105 - a mark, not a secret
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_IN_CLUSTER = (".svc", ".svc.cluster.local")
+
+
+class _Answer(msgspec.Struct):
+    Username: str = ""
+    Secret: str = ""
+
+
+class Keychain:
+    """Finds the credential for a repository; reads every file once, and asks helpers once."""
+
+    def __init__(
+        self,
+        given: Mapping[Side, Credential] | None = None,
+        authfile: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        service_account: Path = _SERVICE_ACCOUNT,
+    ) -> None:
+        """Look in the environment's usual places, or with ``authfile`` only there.
+
+        Raises UsageError for a file that cannot be read or is damaged.
+        """
+        self._given = given or {}
+        self._service_account = service_account
+        self._asked: dict[Helper, Credential | None] = {}
+        self._one_at_a_time = anyio.Lock()
+        environment = environment if environment is not None else {}
+        self._environment = environment
+        self._files = _read([authfile]) if authfile else _usual(environment)
+
+    async def find(self, repository: Repository, side: Side) -> Credential | None:
+        """Return who to be there; None for nobody in particular.
+
+        Raises Denied if a helper that should know cannot be asked.
+        """
+        if (credential := self._given.get(side)) is not None:
+            return credential
+        for file in self._files:
+            found = file.find(repository)
+            if isinstance(found, Helper):
+                found = await self._ask(found)
+            if found is not None:
+                return found
+        return self._account(repository)
+
+    async def _ask(self, helper: Helper) -> Credential | None:
+        async with self._one_at_a_time:
+            if helper not in self._asked:
+                self._asked[helper] = await _run(helper, self._environment)
+            return self._asked[helper]
+
+    def _account(self, repository: Repository) -> Credential | None:
+        """Return the pod's own account, for registries of its cluster; it is renewed on disk."""
+        host = repository.registry.host.partition(":")[0]
+        if not host.endswith(_IN_CLUSTER):
+            return None
+        try:
+            token = self._service_account.read_text().strip()
+        except OSError:
+            return None
+        return Credential("serviceaccount", token)
+
+
+def _usual(environment: Mapping[str, str]) -> list[AuthFile]:
+    home = Path(environment.get("HOME", "/nonexistent"))
+    configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    candidates = []
+    if explicit := environment.get("REGISTRY_AUTH_FILE"):
+        return _read([Path(explicit)])
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        candidates.append(Path(runtime, "containers/auth.json"))
+    candidates.append(configuration / "containers/auth.json")
+    candidates.append(Path(environment.get("DOCKER_CONFIG") or home / ".docker", "config.json"))
+    candidates.append(home / ".dockercfg")
+    files = _read([path for path in candidates if path.is_file()])
+    if text := environment.get("DOCKER_AUTH_CONFIG"):
+        files.insert(0, AuthFile("DOCKER_AUTH_CONFIG", text.encode()))
+    return files
+
+
+def _read(paths: list[Path]) -> list[AuthFile]:
+    files = []
+    for path in paths:
+        try:
+            files.append(AuthFile(str(path), path.read_bytes()))
+        except OSError as error:
+            raise UsageError(
+                f"{path}: {error.strerror}", hint="This credentials file cannot be read."
+            ) from error
+    return files
+
+
+async def _run(helper: Helper, environment: Mapping[str, str]) -> Credential | None:
+    """Ask a helper program for a server, as docker does; None if it knows nothing of it."""
+    program = f"docker-credential-{helper.name}"
+    try:
+        with anyio.fail_after(_HELPER_TIMEOUT):
+            done = await anyio.run_process(
+                [program, "get"],
+                input=helper.server.encode(),
+                check=False,
+                env={**os.environ, **environment},
+                stderr=subprocess.DEVNULL,
+            )
+    except TimeoutError as error:
+        raise _helper_failed(program, f"did not answer in {_HELPER_TIMEOUT:.0f} s") from error
+    except OSError as error:
+        raise _helper_failed(program, error.strerror or "cannot be run") from error
+    if done.returncode:
+        if _NOT_FOUND in done.stdout:
+            return None
+        raise _helper_failed(program, f"failed with {done.returncode}")
+    try:
+        answer = msgspec.json.decode(done.stdout, type=_Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        # What it said may hold the secret, so it is not repeated.
+        raise _helper_failed(program, "gave no credential") from error
+    if answer.Username == _TOKEN_USER:
+        return Credential(identity_token=answer.Secret)
+    return Credential(answer.Username, answer.Secret)
+
+
+def _helper_failed(program: str, what: str) -> Denied:
+    return Denied(
+        f"the credential helper {program} {what}",
+        hint="Is it on PATH? Or give the login with --src-creds or --dest-creds.",
+    )

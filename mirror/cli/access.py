@@ -1,0 +1,56 @@
+"""Logins from the command line: who to be on each side, and where else to look.
+
+A secret on a command line can be read by everybody on the machine, so every
+option takes ``@FILE`` in its place, and its environment variable.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror.auth.credential import Credential
+from mirror.auth.keychain import Keychain
+from mirror.errors import Side, UsageError
+from mirror.wire.proxy import Proxies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What the options say, unread; secrets are not shown."""
+
+    authfile: Path | None = None
+    source_credentials: str | None = field(default=None, repr=False)
+    destination_credentials: str | None = field(default=None, repr=False)
+    source_token: str | None = field(default=None, repr=False)
+    destination_token: str | None = field(default=None, repr=False)
+
+    def keychain(self) -> Keychain:
+        """Open the places where credentials are; raise UsageError for what cannot be read."""
+        given = {}
+        for side, credentials, token in (
+            (Side.SOURCE, self.source_credentials, self.source_token),
+            (Side.DESTINATION, self.destination_credentials, self.destination_token),
+        ):
+            if token is not None:
+                given[side] = _read(token, lambda text: Credential(registry_token=text))
+            elif credentials is not None:
+                given[side] = _read(credentials, Credential.parse)
+        return Keychain(given, self.authfile, os.environ)
+
+
+def proxies() -> Proxies:
+    """Return the proxies that the environment names."""
+    return Proxies.parse(os.environ)
+
+
+def _read(text: str, parse: Callable[[str], Credential]) -> Credential:
+    try:
+        if text.startswith("@"):
+            text = Path(text[1:]).read_text().rstrip("\n")
+        return parse(text)
+    except OSError as error:
+        raise UsageError(f"{text[1:]}: {error.strerror}", hint="It should hold a login.") from error
+    except ValueError as error:
+        # The text itself may be half a secret.
+        raise UsageError(str(error), hint="Or @FILE, a file that holds them.") from error

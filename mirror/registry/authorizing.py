@@ -1,0 +1,134 @@
+"""A Send around a Send: show who we are, and answer a 401 once.
+
+The login goes only to the origin of the registry itself.  What a registry asked
+for when it was first spoken to counts; later answers are less reliable (Harbor
+says Basic to whoever sent any login, gcr.io says nothing).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+
+from mirror.auth.challenge import Challenge, choose, parse
+from mirror.auth.credential import Credential
+from mirror.auth.keychain import Keychain
+from mirror.auth.scope import Scope, Scopes, merge
+from mirror.auth.token import Tokens
+from mirror.errors import Denied, Side, StaleLogin
+from mirror.image.reference import Repository
+from mirror.registry.endpoint import Endpoint
+from mirror.wire.message import Reply, Request
+from mirror.wire.redirect import origin
+
+
+class Authorizing:
+    """One registry, as one side of a copy logs in there."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        tokens: Tokens,
+        keychain: Keychain,
+        side: Side,
+        *,
+        one_scope: bool = False,
+    ) -> None:
+        self._endpoint = endpoint
+        self._tokens = tokens
+        self._keychain = keychain
+        self._side = side
+        self._one_scope = one_scope
+        self._refused: set[Credential] = set()
+
+    @asynccontextmanager
+    async def send(
+        self, request: Request, repository: Repository, scope: Scope
+    ) -> AsyncIterator[Reply]:
+        """Send a request that needs this scope; see `mirror.wire.message.Send`.
+
+        A token that is not taken is renewed once.  Raises StaleLogin instead,
+        with the new token at hand, if the request cannot be sent again.
+        """
+        base = await self._endpoint.address()
+        if not request.url.startswith("/") and origin(request.url) != origin(base):
+            async with self._endpoint.send(request) as reply:
+                yield reply
+            return
+        scopes = self._scopes(request, scope)
+        login = await self._login(self._endpoint.challenge, repository, scopes)
+        async with self._endpoint.send(_with_login(request, login)) as reply:
+            renewed = await self._renew(reply, login, repository, scopes)
+            if renewed is None:
+                yield reply
+                return
+        if not isinstance(request.body, bytes):
+            raise StaleLogin("401 Unauthorized, with the body on its way")
+        async with self._endpoint.send(_with_login(request, renewed)) as reply:
+            yield reply
+
+    def _scopes(self, request: Request, scope: Scope) -> Scopes:
+        others = () if self._one_scope else tuple(Scope.pull(path) for path in request.reads)
+        return merge((scope, *others))
+
+    async def _login(
+        self, challenge: Challenge | None, repository: Repository, scopes: Scopes
+    ) -> str:
+        """Return the Authorization to send, empty for none."""
+        if challenge is None:
+            return ""
+        credential = await self._keychain.find(repository, self._side)
+        if credential is not None and credential.registry_token:
+            return f"Bearer {credential.registry_token}"
+        if challenge.scheme == "basic":
+            return self._basic(credential)
+        base = await self._endpoint.address()
+        return f"Bearer {await self._tokens.get(challenge, base, scopes, credential)}"
+
+    def _basic(self, credential: Credential | None) -> str:
+        if credential in self._refused:
+            raise Denied(f"401 Unauthorized: the login of {_who(credential)} was refused before")
+        return credential.basic if credential is not None and credential.username else ""
+
+    async def _renew(
+        self, reply: Reply, login: str, repository: Repository, scopes: Scopes
+    ) -> str | None:
+        """Return another Authorization to try after this reply, if there is one."""
+        if reply.status != HTTPStatus.UNAUTHORIZED:
+            return None
+        asked = choose(parse(reply.challenge))
+        challenge = self._endpoint.challenge or asked
+        if challenge is None:
+            return None
+        self._endpoint.challenge = challenge
+        credential = await self._keychain.find(repository, self._side)
+        if login.startswith("Basic ") and credential is not None:
+            self._refused.add(credential)
+            return None
+        if login and credential is not None and credential.registry_token:
+            return None  # it is what it is, and would be refused again
+        self._tokens.forget(login.removeprefix("Bearer "))
+        wider = merge((*scopes, *_stated(asked)))
+        renewed = await self._login(challenge, repository, wider)
+        return renewed or None
+
+
+def _with_login(request: Request, login: str) -> Request:
+    if not login:
+        return request
+    return replace(request, headers={**request.headers, "Authorization": login})
+
+
+def _stated(challenge: Challenge | None) -> Scopes:
+    """Return the scopes that a registry says are missing, as far as they can be read."""
+    found = []
+    for text in challenge.scopes if challenge is not None else ():
+        try:
+            found.append(Scope.parse(text))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _who(credential: Credential | None) -> str:
+    return repr(credential.username) if credential is not None else "an anonymous user"
