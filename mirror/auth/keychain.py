@@ -6,7 +6,8 @@ given for one side is for that side's registries only.
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -118,10 +119,10 @@ async def _run(helper: Helper, environment: Mapping[str, str]) -> Credential | N
     """Ask a helper program for a server, as docker does; None if it knows nothing of it."""
     program = f"docker-credential-{helper.name}"
     try:
-        with anyio.fail_after(_HELPER_TIMEOUT):
+        with anyio.fail_after(_HELPER_TIMEOUT), _holding(helper.server.encode()) as question:
             done = await anyio.run_process(
                 [program, "get"],
-                input=helper.server.encode(),
+                stdin=question,
                 check=False,
                 env={**os.environ, **environment},
                 stderr=subprocess.DEVNULL,
@@ -142,6 +143,18 @@ async def _run(helper: Helper, environment: Mapping[str, str]) -> Credential | N
     if answer.Username == _TOKEN_USER:
         return Credential(identity_token=answer.Secret)
     return Credential(answer.Username, answer.Secret)
+
+
+@contextmanager
+def _holding(content: bytes) -> Iterator[int]:
+    """Give a descriptor to read this from; nobody need read it, a helper may not."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, content)
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
 
 
 def _helper_failed(program: str, what: str) -> Denied:

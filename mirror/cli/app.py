@@ -51,8 +51,21 @@ Exit codes:
   0    everything asked for is at its destination
   1    something failed; standard error and the report say what
   2    the request makes no sense; nothing was sent
-  5    stopped with work left over
   130  interrupted (143: terminated)
+"""
+
+_INSPECT_HELP = """Show digest, media type, platforms, sizes and tags.
+
+\b
+Example:
+  mirror inspect quay.io/prometheus/prometheus:v3.0.0
+"""
+
+_SERVE_HELP = """Run the embedded registry, in memory, until Ctrl-C.
+
+\b
+Example:
+  mirror serve --listen 127.0.0.1:5000
 """
 
 
@@ -154,7 +167,7 @@ def copy(
     )
 
 
-@app.command()
+@app.command(help=_INSPECT_HELP)
 def inspect(
     reference: given.Image,
     authfile: given.Authfile = None,
@@ -164,12 +177,7 @@ def inspect(
     insecure: given.Insecure = False,
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
-    r"""Show digest, media type, platforms, sizes and tags of a remote image.
-
-    \b
-    Example:
-      mirror inspect quay.io/prometheus/prometheus:v3.0.0
-    """
+    """Show what a registry says of an image."""
     options = Options(insecure_source=insecure, certificate_authority=certificate_authority)
     _call(
         "mirror.cli.inspecting",
@@ -184,14 +192,9 @@ def inspect(
     )
 
 
-@app.command()
+@app.command(help=_SERVE_HELP)
 def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = False) -> None:
-    r"""Run the embedded registry: in memory, forgotten when it ends.
-
-    \b
-    Example:
-      mirror serve --listen 127.0.0.1:5000
-    """
+    """Run the embedded registry."""
     _call("mirror.cli.serving", listen, catalog=catalog)
 
 

@@ -90,6 +90,8 @@ async def copy_and_tell(
         terminal.print(document.decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))
+    if interruption.exit_code is not None:
+        terminal.say("interrupted: what was not done yet is deferred", "bold")
     if verbosity >= 0:
         terminal.say(telling.summary())
     return interruption.exit_code or result.exit_code

@@ -103,12 +103,18 @@ Insecure = Annotated[
 ]
 SourceTlsVerify = Annotated[
     bool,
-    _option(_TRUST, "--src-tls-verify/--no-src-tls-verify", meaning="The same, at the source."),
+    _option(
+        _TRUST,
+        "--src-tls-verify/--no-src-tls-verify",
+        meaning="Check certificates of sources and keep to https, or not.",
+    ),
 ]
 DestinationTlsVerify = Annotated[
     bool,
     _option(
-        _TRUST, "--dest-tls-verify/--no-dest-tls-verify", meaning="The same, at the destination."
+        _TRUST,
+        "--dest-tls-verify/--no-dest-tls-verify",
+        meaning="Check certificates of destinations and keep to https, or not.",
     ),
 ]
 Authfile = Annotated[

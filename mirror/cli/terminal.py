@@ -15,7 +15,8 @@ from rich.text import Text
 
 from mirror.cli.beside import beside
 from mirror.cli.streams import give_up
-from mirror.events import Traffic
+from mirror.events import Status, Traffic
+from mirror.image.reference import Repository
 from mirror.report.progress import Progress, clock, size
 
 # Seconds between two pictures: a person sees four a second as movement, a log
@@ -24,6 +25,8 @@ _BAR_INTERVAL = 0.25
 _LINE_INTERVAL = 5.0
 # Blobs in flight that are named, the largest first.
 _NAMED = 5
+# Of a terminal with 80 columns, what digest and size leave to a name.
+_NAME_WIDTH = 44
 
 
 class Terminal:
@@ -97,17 +100,25 @@ class Terminal:
 
 def _picture(progress: Progress) -> Group:
     head = Table.grid(padding=(0, 2))
+    failed = progress.statuses[Status.FAILED]
     left = progress.seconds_left
     head.add_row(
         ProgressBar(max(progress.images_found, 1), progress.images_done, width=30),
-        f"{progress.images_done}/{progress.images_found} images",
+        f"{progress.images_done}/{progress.images_found} images"
+        + (f", {failed} failed" if failed else ""),
         f"{size(progress.moved)}  {size(int(progress.rate))}/s",
         f"{clock(left)} left" if left is not None else "",
     )
     moving = sorted(progress.moving.values(), key=lambda one: -one.size)
     rows = Table.grid(padding=(0, 2))
     for one in moving[:_NAMED]:
-        rows.add_row(f"  {one.digest.short}", size(one.size), str(one.destination))
+        rows.add_row(f"  {one.digest.short}", size(one.size), "to", _tail(one.destination))
     if len(moving) > _NAMED:
-        rows.add_row(f"  and {len(moving) - _NAMED} more", "", "")
+        rows.add_row(f"  and {len(moving) - _NAMED} more", "", "", "")
     return Group(head, rows)
+
+
+def _tail(repository: Repository) -> str:
+    """Show the end of a name that is too long, where names differ."""
+    name = str(repository)
+    return name if len(name) <= _NAME_WIDTH else "\u2026" + name[1 - _NAME_WIDTH :]

@@ -135,6 +135,11 @@ def _network_error(error: Exception, place: str) -> NetworkError:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or error
             return Untrusted(f"{place} has a certificate that is not trusted: {reason}")
+        case aiohttp.ClientConnectorSSLError():
+            return NetworkError(
+                f"{place} does not speak TLS as it should: {error.strerror or error.os_error}",
+                hint="If it is a registry with plain http, --insecure allows that.",
+            )
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(
                 f"{place} is not a known host", hint="Check the host's name, or the name server."

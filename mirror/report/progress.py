@@ -84,11 +84,13 @@ class Progress:
     def seconds_left(self) -> float | None:
         """How long the images known now will take at the present pace, if there is one.
 
-        While no image ends, as with a few large ones, the bytes in flight say it.
+        At least as long as the bytes in flight, which say it alone while no image ends.
         """
-        if pace := self._lately(2):
-            return (self.images_found - self.images_done) / pace
-        return max(0, self.started - self.moved) / self.rate if self.rate else None
+        pace, rate = self._lately(2), self.rate
+        images = (self.images_found - self.images_done) / pace if pace else None
+        flying = max(0, self.started - self.moved) / rate if rate and self.moving else None
+        known = [seconds for seconds in (images, flying) if seconds is not None]
+        return max(known, default=None)
 
     def line(self) -> str:
         """Say it all in one line."""

@@ -75,7 +75,7 @@ async def test_a_login_for_one_side_is_for_that_side() -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         Keychain(authfile=tmp_path / "none.json")
-    with pytest.raises(UsageError, match="REGISTRY|none.json"):
+    with pytest.raises(UsageError, match=r"none\.json"):
         Keychain(environment={"REGISTRY_AUTH_FILE": str(tmp_path / "none.json")})
 
 
