@@ -9,6 +9,7 @@
     │   ├── NotFound               it does not have it                (not_found)
     │   ├── Throttled              it asks us to slow down            (rate_limited)
     │   ├── TooLarge               the body is more than it takes     (too_large)
+    │   ├── WrongWay               a blob must be sent otherwise
     │   ├── Refused                a rule of its own forbids it       (policy)
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
@@ -154,6 +155,10 @@ class TooLarge(RegistryError):
 
     category = "too_large"
     hint = "Raise the body limit of the registry or of the proxy in front of it."
+
+
+class WrongWay(RegistryError):
+    """A blob was not taken the way it was sent, and there is another way to try."""
 
 
 class Refused(RegistryError):

@@ -15,6 +15,8 @@ class Options:
     skip_mount: bool = False
     skip_missing: bool = False
     fail_fast: bool = False
+    chunk_size: int | None = None
+    """Bytes of a chunk, for uploads in chunks; None sends whole blobs where that is taken."""
     insecure_source: bool = False
     insecure_destination: bool = False
     skip_multiple_scopes: bool = False

@@ -114,6 +114,7 @@ def copy(
     force: given.Force = False,
     skip_mount: given.SkipMount = False,
     fail_fast: given.FailFast = False,
+    chunk_size: given.ChunkSize = None,
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
     max_registry: given.MaxRegistry = None,
     authfile: given.Authfile = None,
@@ -144,6 +145,7 @@ def copy(
         insecure_destination=insecure or not dest_tls_verify,
         max_per_registry=max_per_registry,
         max_registry=max_registry,
+        chunk_size=given.size(chunk_size) if chunk_size is not None else None,
         skip_multiple_scopes=skip_multiple_scopes,
         certificate_authority=certificate_authority,
     )

@@ -3,6 +3,7 @@
 One alias per option, so that it means the same wherever a command takes it.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,17 @@ def _option(panel: str, *names: str, meaning: str, **more: Any) -> Any:
     envvar = "MIRROR_" + long.partition("/")[0].strip("-").replace("-", "_").upper()
     more = {"envvar": envvar, "show_envvar": False, "rich_help_panel": panel, **more}
     return typer.Option(*names, help=meaning, **more)
+
+
+def size(text: str) -> int:
+    """Read a number of bytes such as ``64MiB`` or ``50MB``; raise BadParameter if it is none."""
+    found = re.fullmatch(r"([0-9]{1,9}) ?([KMG]i?)?B?", text, re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise typer.BadParameter(f"{text!r} is no size: write 64MiB or 50MB")
+    unit = (found[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    power = " kmg".index(unit[:1] or " ")
+    return int(found[1]) * int(base**power)
 
 
 Mappings = Annotated[
@@ -96,6 +108,15 @@ MaxRegistry = Annotated[
         min=1,
         metavar="N",
         meaning="Registry hosts worked on at once, at most.  [default: no limit]",
+    ),
+]
+ChunkSize = Annotated[
+    str | None,
+    _option(
+        _HOW,
+        "--chunk-size",
+        metavar="SIZE",
+        meaning="Upload in chunks of this size, such as 64MiB; without, whole blobs where taken.",
     ),
 ]
 Insecure = Annotated[

@@ -50,6 +50,10 @@ class EmbeddedRegistry:
     faults: list[Fault] = field(default_factory=list)
     log: list[Asked] = field(default_factory=list)
     keep_log: bool = False
+    body_limit: int | None = None
+    """Bytes of the largest body it takes, as a proxy in front of it may have it."""
+    chunk_minimum: int | None = None
+    """Bytes that chunks must have at least, but for the last."""
     host: str = ""
     """Where it listens, as ``host:port``, once it is running."""
 
@@ -86,7 +90,9 @@ class EmbeddedRegistry:
         return response
 
     async def _fulfil(self, request: web.Request) -> web.Response:
-        api = _Api(self.store, request)
+        if self.body_limit is not None and (request.content_length or 0) > self.body_limit:
+            return _error(Refusal(413, "", "the body is too large"))
+        api = _Api(self.store, request, self.chunk_minimum)
         for pattern, noun in _ROUTES:
             if found := pattern.fullmatch(request.path):
                 verb = "get" if request.method == "HEAD" else request.method.lower()
@@ -100,8 +106,9 @@ class EmbeddedRegistry:
 class _Api:
     """What each method does to each noun; a Refusal becomes an error answer."""
 
-    def __init__(self, store: Store, request: web.Request) -> None:
+    def __init__(self, store: Store, request: web.Request, chunk_minimum: int | None) -> None:
         self._store = store
+        self._chunk_minimum = chunk_minimum
         self._request = request
         self._query = request.query
 
@@ -241,6 +248,8 @@ class _Api:
             "Range": _received(upload),
             "Docker-Upload-UUID": identifier,
         }
+        if self._chunk_minimum is not None:
+            headers["OCI-Chunk-Min-Length"] = str(self._chunk_minimum)
         return web.Response(status=status, headers=headers)
 
     def _stored(self, name: str, digest: Digest) -> web.Response:

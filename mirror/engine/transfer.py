@@ -6,7 +6,7 @@ from functools import partial
 import anyio
 
 from mirror.engine.grace import finish_soon
-from mirror.errors import MirrorError, StaleLogin
+from mirror.errors import MirrorError, StaleLogin, WrongWay
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -21,6 +21,10 @@ _COMMIT_TIMEOUT = 900.0
 # Seconds in which a session whose opening was cancelled may still be opened, to
 # be closed again; an interrupted run has five.
 _OPEN_GRACE = 2.0
+
+
+# A login that ran out, and each step towards chunks that are small enough.
+_ATTEMPTS = 8
 
 
 class Checked:
@@ -45,6 +49,9 @@ class Checked:
         self._verifier = Verifier(blob.digest, blob.size)
         self._traffic = traffic
         self._scope = scope
+        self._size = blob.size
+        self._uncut: AsyncIterator[bytes] | None = None
+        self._rest = b""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         update, traffic, scope = self._verifier.update, self._traffic, self._scope
@@ -60,6 +67,20 @@ class Checked:
             raise
         scope.deadline = anyio.current_time() + _COMMIT_TIMEOUT
 
+    def take(self, length: int) -> AsyncIterable[bytes]:
+        """Give the next so many bytes; all of them are this stream itself."""
+        return self if length == self._size else self._piece(length)
+
+    async def _piece(self, length: int) -> AsyncIterator[bytes]:
+        """Cut the stream; what a chunk has too much is kept for the next piece."""
+        if self._uncut is None:
+            self._uncut = aiter(self)
+        while length:
+            chunk = self._rest or await anext(self._uncut)
+            part, self._rest = chunk[:length], chunk[length:]
+            length -= len(part)
+            yield part
+
 
 async def copy_blob(
     source: Client, destination: Client, task: CopyBlob, traffic: Traffic
@@ -69,17 +90,19 @@ async def copy_blob(
     However this is left, a session that was opened and not committed is
     cancelled, as far as the registry lets us.
     """
-    try:
-        return await _copy_once(source, destination, task, traffic)
-    except StaleLogin:
-        # The new login is at hand, and a session opened with it starts afresh.
-        return await _copy_once(source, destination, task, traffic)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await _copy_once(source, destination, task, traffic)
+        except (StaleLogin, WrongWay):
+            # A new login is at hand, or another way is known: a new session uses it.
+            continue
+    return await _copy_once(source, destination, task, traffic)
 
 
 async def _copy_once(
     source: Client, destination: Client, task: CopyBlob, traffic: Traffic
 ) -> Landed:
-    upload = Upload(task.destination, task.blob.digest, task.mount_from)
+    upload = destination.upload(task.blob, task.mount_from)
     try:
         await finish_soon(partial(destination.open, upload), _OPEN_GRACE)
         if upload.state is State.SENDING:
@@ -97,13 +120,13 @@ async def _send(
 ) -> None:
     if not blob.size:
         source.check_empty(blob)
-        await destination.write(upload, b"", 0)
+        await destination.write(upload, lambda _: b"")
         return
     async with source.read(blob) as chunks:
         with anyio.CancelScope() as scope:
             body = Checked(chunks, blob, traffic, scope)
             try:
-                await destination.write(upload, body, blob.size)
+                await destination.write(upload, body.take)
             except MirrorError as error:
                 # The upload broke off because the source did: that is the news.
                 if body.error is not None:

@@ -10,6 +10,7 @@ from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.plan.task import CopyBlob
+from mirror.wire.habit import seed
 
 # Refusals of a blob that is known to be there, after which a registry is taken
 # at its word; one alone may be a replica that lags behind.
@@ -67,7 +68,9 @@ class Knowledge:
 
     def mounts(self, registry: Registry) -> bool:
         """Whether to mount blobs there, by what was asked for and what it said so far."""
-        return not self._options.skip_mount and self._refusals[registry] < _MOUNT_REFUSALS
+        if self._options.skip_mount or not seed(registry.host).mounts:
+            return False
+        return self._refusals[registry] < _MOUNT_REFUSALS
 
     def looks_by_mount(self, registry: Registry) -> bool:
         """Whether a mount from a repository into itself tells there if a blob is present."""

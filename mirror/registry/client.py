@@ -4,7 +4,7 @@ Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from http import HTTPStatus
 
@@ -18,6 +18,7 @@ from mirror.errors import (
     Place,
     RegistryError,
     Side,
+    WrongWay,
     placed,
 )
 from mirror.image.digest import Digest, Verifier
@@ -32,6 +33,7 @@ from mirror.wire.content import (
     stated_digest,
 )
 from mirror.wire.fault import ERROR_LIMIT, failure
+from mirror.wire.habit import Habit
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
 from mirror.wire.upload import State, Upload
@@ -45,10 +47,28 @@ _CANCEL_TIMEOUT = 3.0
 _NO_SESSION = b"no upload session was opened"
 
 
+class Habits:
+    """What one registry was seen to take, shared by all who write there."""
+
+    def __init__(self, habit: Habit) -> None:
+        self.habit = habit
+
+    def learn(self, status: int, size: int, error: RegistryError) -> RegistryError:
+        """Learn from a refusal; return the error to raise for it."""
+        other = self.habit.after_refusal(status, size)
+        if other is None:
+            return error
+        self.habit = other
+        return WrongWay(error.message)
+
+
 class Client:
     """A repository as seen from one side of a copy."""
 
-    def __init__(self, send: Send, repository: Repository, side: Side) -> None:
+    def __init__(
+        self, send: Send, repository: Repository, side: Side, habits: Habits | None = None
+    ) -> None:
+        self._habits = habits or Habits(Habit())
         self._send = send
         self._repository = repository
         self._side = side
@@ -127,6 +147,10 @@ class Client:
                 assert reply.chunks is not None, "a reply to GET can be read"
                 yield reply.chunks
 
+    def upload(self, blob: Descriptor, mount_from: Repository | None) -> Upload:
+        """Return a new upload of a blob, in the way the registry is known to take."""
+        return Upload(self._repository, blob.digest, blob.size, mount_from, self._habits.habit)
+
     def check_empty(self, blob: Descriptor) -> None:
         """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
         with self._doing("reading the blob", str(blob.digest)):
@@ -140,12 +164,22 @@ class Client:
                     if not upload.opened(reply):
                         raise failure(reply, await _read(reply, ERROR_LIMIT) or _NO_SESSION)
 
-    async def write(self, upload: Upload, body: AsyncIterable[bytes] | bytes, size: int) -> None:
-        """Send a blob into its open session, and commit it."""
+    async def write(
+        self, upload: Upload, take: Callable[[int], AsyncIterable[bytes] | bytes]
+    ) -> None:
+        """Send a blob into its open session, and commit it; ``take`` gives the next bytes of it.
+
+        What the registry refuses to take that way is learnt, and raised as
+        WrongWay if another attempt would go another way.
+        """
         with self._doing("writing the blob", str(upload.digest)):
-            async with self._send(upload.commit(body, size)) as reply:
-                if not upload.committed(reply):
-                    raise failure(reply, await _read(reply, ERROR_LIMIT))
+            while upload.state is State.SENDING:
+                body = take(upload.piece) if upload.piece else b""
+                async with self._send(upload.sending(body)) as reply:
+                    if upload.sent(reply):
+                        continue
+                    error = failure(reply, await _read(reply, ERROR_LIMIT))
+                    raise self._habits.learn(reply.status, upload.size, error)
 
     def stalled(self, upload: Upload) -> None:
         """Raise NetworkError for an upload that the registry took no more of."""

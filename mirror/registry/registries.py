@@ -1,6 +1,7 @@
 """All registries of a run: one endpoint and one login each, over shared connections."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -13,10 +14,11 @@ from mirror.events import Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.authorizing import Authorizing
-from mirror.registry.client import Client, repositories
+from mirror.registry.client import Client, Habits, repositories
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
+from mirror.wire.habit import Method, seed
 from mirror.wire.proxy import Proxies
 
 
@@ -34,6 +36,7 @@ class Registries:
             for insecure in {options.insecure_source, options.insecure_destination}
         }
         self._endpoints: dict[tuple[Registry, bool], tuple[Endpoint, Tokens]] = {}
+        self._habits: dict[Registry, Habits] = {}
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._owned = AsyncExitStack()
 
@@ -55,7 +58,7 @@ class Registries:
         needed = Scope.pull if side is Side.SOURCE else Scope.push
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
-        return Client(send, repository, side)
+        return Client(send, repository, side, self._habit(repository.registry))
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
@@ -63,6 +66,14 @@ class Registries:
         nowhere = Repository(registry, "")  # credentials of the host, not of a path
         send = partial(login.send, repository=nowhere, scope=Scope.catalog())
         return await repositories(send, registry)
+
+    def _habit(self, registry: Registry) -> Habits:
+        if (known := self._habits.get(registry)) is None:
+            habit = seed(registry.host)
+            if (chunk := self._options.chunk_size) is not None:
+                habit = replace(habit, method=Method.CHUNKED, chunk=chunk, whole_limit=None)
+            known = self._habits[registry] = Habits(habit)
+        return known
 
     def _login(self, registry: Registry, side: Side) -> Authorizing:
         if (login := self._logins.get((registry, side))) is not None:

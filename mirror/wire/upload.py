@@ -1,8 +1,10 @@
 """Putting a blob where it belongs: mount, open, send, commit.
 
     OPENING --201--> MOUNTED                      the registry had it elsewhere
-    OPENING --202--> SENDING --201--> STORED      POST, then PUT of the whole blob
+    OPENING --202--> SENDING                      a session is open
     OPENING --any other answer to a mount--> OPENING, without the mount
+    SENDING --202 to a PATCH--> SENDING           more is to come, or the empty PUT
+    SENDING --201 to the PUT--> STORED
 
 Distribution specification, "Pushing blobs" and "Mounting a blob from another
 repository".
@@ -16,6 +18,7 @@ from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
 from mirror.wire.content import stated_digest
+from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply, Request
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -34,18 +37,26 @@ class Upload:
     """One blob's way into one repository.
 
     Send what `opening` says and hand the answer to `opened`, until the state is
-    no longer OPENING; when it is SENDING, send `commit` with the blob as its
-    body and hand the answer to `committed`.  Both takers return whether the
-    answer was understood; one that was not leaves the state as it is.
+    no longer OPENING.  While it is SENDING, send what `sending` makes of the next
+    `piece` bytes of the blob and hand the answer to `sent`.  Both takers return
+    whether the answer was understood; one that was not leaves the state as it is.
     """
 
     def __init__(
-        self, repository: Repository, digest: Digest, mount_from: Repository | None = None
+        self,
+        repository: Repository,
+        digest: Digest,
+        size: int,
+        mount_from: Repository | None = None,
+        habit: Habit | None = None,
     ) -> None:
         self.state = State.OPENING
         self.refused: Repository | None = None
         """Whose blob the registry would not mount, although it has it, or for its own reasons."""
         self.digest = digest
+        self.size = size
+        self._habit = (habit or Habit()).for_size(size)
+        self._sent = 0
         self._repository = repository
         self._mount_from = mount_from
         self._location = ""
@@ -69,6 +80,7 @@ class Upload:
             if self._mount_from != self._repository:
                 self.refused = self.refused or self._mount_from
             self._location = resolve_location(reply)
+            self._habit = self._habit.at_least(_minimum(reply))
             self.state = State.SENDING
         elif self._mount_from is not None:
             # Registries refuse a mount with any status from 400 to 500; what
@@ -79,17 +91,36 @@ class Upload:
             return False
         return True
 
-    def commit(self, body: AsyncIterable[bytes] | bytes, size: int) -> Request:
-        """Ask to store the whole blob and close the session."""
-        joint = "&" if "?" in self._location else "?"
-        url = f"{self._location}{joint}digest={_quoted(self.digest)}"
-        return Request("PUT", url, _OCTETS, body, size)
+    @property
+    def piece(self) -> int:
+        """How many of the blob's next bytes the next request carries."""
+        left = self.size - self._sent
+        return min(left, self._habit.chunk) if self._habit.method is Method.CHUNKED else left
 
-    def committed(self, reply: Reply) -> bool:
-        """Take the answer to `commit`."""
+    def sending(self, body: AsyncIterable[bytes] | bytes) -> Request:
+        """Ask to take the next piece, or to close the session after the last."""
+        length = self.piece
+        if self._habit.method is Method.WHOLE or not length:
+            joint = "&" if "?" in self._location else "?"
+            url = f"{self._location}{joint}digest={_quoted(self.digest)}"
+            return Request("PUT", url, _OCTETS, body, length)
+        headers = dict(_OCTETS)
+        if self._habit.method is Method.CHUNKED:
+            headers["Content-Range"] = f"{self._sent}-{self._sent + length - 1}"
+        return Request("PATCH", self._location, headers, body, length)
+
+    def sent(self, reply: Reply) -> bool:
+        """Take the answer to `sending`."""
+        if self._habit.method is Method.WHOLE or not self.piece:
+            if reply.status not in (200, 201, 202, 204):
+                return False
+            self.state = State.STORED
+            return True
         if reply.status not in (200, 201, 202, 204):
             return False
-        self.state = State.STORED
+        self._sent += self.piece
+        if reply.headers.get("Location"):
+            self._location = resolve_location(reply)
         return True
 
     def cancel(self) -> Request | None:
@@ -97,6 +128,12 @@ class Upload:
         if self.state is not State.SENDING:
             return None
         return Request("DELETE", self._location)
+
+
+def _minimum(reply: Reply) -> int:
+    """Return how small the registry says that chunks may be, but for the last."""
+    text = reply.headers.get("OCI-Chunk-Min-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def _quoted(digest: Digest) -> str:

@@ -365,6 +365,47 @@ async def test_a_refused_mount_is_followed_by_an_upload(
     assert result.blobs[Landing.MOUNTED] == 0
 
 
+@pytest.mark.parametrize("limit", [300_000, 2_000_000])
+async def test_a_limit_on_bodies_is_learnt_once_and_kept(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, limit: int
+) -> None:
+    target.body_limit = limit
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer(seed, 3_000_000) for seed in "xy"], "1")
+
+    result = await mirrored("S/a:1=T/a", max_per_registry=1)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert same(source, target, "a", "1")
+    assert target.store.sessions == {}
+    assert asked(target)["PATCH uploads"] >= 2 * 3_000_000 // limit
+
+
+async def test_chunks_of_a_size_that_was_asked_for(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer("x", 100_000)], "1")
+    target.chunk_minimum = 20_000
+
+    await mirrored("S/a:1=T/a", chunk_size=10_000)
+    patches = [r for r in target.log if r.method == "PATCH"]
+
+    assert same(source, target, "a", "1")
+    assert len(patches) == 1 + 6, "the config, and a layer of 100,000 bytes and a little"
+
+
+async def test_a_registry_that_takes_no_whole_blobs_is_streamed_to(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x", "y")
+    target.faults.append(Fault("PUT", "uploads.*digest", status=405))
+
+    result = await mirrored("S/a:1=T/a", max_per_registry=1)
+    kinds = asked(target)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert (kinds["PATCH uploads"], kinds["PUT uploads"]) == (3, 4)
+
+
 async def test_a_failed_leader_leaves_the_blob_to_the_next(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:

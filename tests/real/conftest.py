@@ -1,6 +1,6 @@
 """Real registries and a client that we did not write.
 
-`docker-registry` and `skopeo` are taken from PATH.  Where they are missing these
+`docker-registry`, `skopeo`, `nginx` and `squid` are taken from PATH.  Where they are missing these
 tests are skipped, each saying so; with CI=true that is a failure.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = ("docker-registry", "skopeo")
+NEEDED = ("docker-registry", "skopeo", "nginx", "squid")
 
 _CONFIG = """\
 version: 0.1
@@ -81,9 +81,7 @@ def running(
     ``more`` is configuration that follows that of ``http``; with TLS there, the
     ``context`` is for asking whether it is up.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     root, log = folder / "content", folder / "log"
     config = folder / "config.yml"
     config.write_text(_CONFIG.format(root=root, port=port, more=more))
@@ -113,6 +111,32 @@ def replica(tmp_path: Path) -> Iterator[RealRegistry]:
     folder.mkdir()
     with running(folder) as registry:
         yield registry
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def process(*words: str, port: int) -> Iterator[None]:
+    """Run a server while the block lasts, which begins when its port answers."""
+    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    try:
+        while True:
+            assert running.poll() is None, f"{words[0]} ended at once"
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, f"{words[0]} does not answer"
+        yield
+    finally:
+        running.terminate()
+        running.wait(timeout=10)
 
 
 def skopeo(*words: str) -> str:

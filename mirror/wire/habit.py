@@ -1,0 +1,86 @@
+"""How a registry likes its blobs: in one request, in a stream, in chunks.
+
+Known registries are seeded by their names; what a registry refuses is learnt
+and not tried again in the run.  The first request that works stays in use.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+MIB = 1024 * 1024
+# Chunks tried one after the other where a body was too large: the first is what
+# fits most limits (Cloudflare's is 100 MB), the last is below nginx's default.
+_CHUNKS = (64 * MIB, 16 * MIB, 4 * MIB, MIB, MIB // 4)
+# A registry may ask for chunks of at least some size; more than this is a mistake.
+_MINIMUM_LIMIT = 1024 * MIB
+
+
+class Method(Enum):
+    """The requests that bring a blob into its session."""
+
+    WHOLE = auto()
+    """One PUT with the blob."""
+    STREAMED = auto()
+    """One PATCH with the blob, and an empty PUT."""
+    CHUNKED = auto()
+    """PATCHes in order, and an empty PUT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How to send blobs to one registry."""
+
+    method: Method = Method.WHOLE
+    chunk: int = 0
+    """Bytes of a chunk, where there are chunks."""
+    whole_limit: int | None = None
+    """Bytes of the largest blob that goes in one request; larger ones go in chunks."""
+    chunks: bool = True
+    """Whether it takes chunks at all."""
+    mounts: bool = True
+    """Whether it mounts blobs when asked to."""
+
+    def for_size(self, size: int) -> "Habit":
+        """Return the way for a blob of this size."""
+        limit = self.whole_limit
+        if limit is not None and size > limit:
+            return replace(self, method=Method.CHUNKED, chunk=self.chunk or limit)
+        if self.method is Method.CHUNKED and size <= self.chunk:
+            return replace(self, method=Method.STREAMED)
+        return self
+
+    def at_least(self, minimum: int) -> "Habit":
+        """Return the same with chunks no smaller than a registry asked for."""
+        return replace(self, chunk=max(self.chunk, min(minimum, _MINIMUM_LIMIT)))
+
+    def after_refusal(self, status: int, size: int) -> "Habit | None":
+        """Return another way to send a blob of this size after a refusal; None if there is none.
+
+        413 is about the size of a body, 405, 415 and 501 are about the way.
+        """
+        used = self.for_size(size)
+        if status == 413 and self.chunks:
+            sent = used.chunk if used.method is Method.CHUNKED else size
+            smaller = next((chunk for chunk in _CHUNKS if chunk < sent), None)
+            if smaller is not None:
+                return replace(self, whole_limit=smaller, chunk=smaller)
+        if status in (405, 415, 501) and used.method is Method.WHOLE:
+            return replace(self, method=Method.STREAMED)
+        return None
+
+
+# From vendors' documentation and clients' sources, see docs/registries.md.
+_SEEDS = (
+    (r".*\.dkr[.-]ecr(-fips)?\..*\.amazonaws\.com(\.cn)?", Habit(chunk=16 * MIB, mounts=False)),
+    (r".*\.azurecr\.(io|cn|us)", Habit(whole_limit=16 * MIB, chunk=16 * MIB)),
+    (r"ghcr\.io", Habit(chunk=4 * MIB)),
+    (r".*-docker\.pkg\.dev|(.*\.)?gcr\.io", Habit(chunks=False)),
+    (r".*\.jfrog\.io|.*artifactory.*", Habit(Method.STREAMED)),
+)
+
+
+def seed(host: str) -> Habit:
+    """Return what is known of a registry by its name."""
+    name = host.partition(":")[0]
+    return next((habit for pattern, habit in _SEEDS if re.fullmatch(pattern, name)), Habit())
