@@ -8,6 +8,7 @@
     │   │   └── StaleLogin         not any more; another try may
     │   ├── NotFound               it does not have it                (not_found)
     │   ├── Throttled              it asks us to slow down            (rate_limited)
+    │   │   └── QuotaUsed          it said beforehand that it would; deferred, not failed
     │   ├── TooLarge               the body is more than it takes     (too_large)
     │   ├── WrongWay               a blob must be sent otherwise
     │   ├── Refused                a rule of its own forbids it       (policy)
@@ -148,6 +149,12 @@ class Throttled(RegistryError):
 
     category = "rate_limited"
     hint = "Lower --max-per-registry, or log in: known users get larger limits."
+
+
+class QuotaUsed(Throttled):
+    """The registry said beforehand that it would refuse; nothing was asked of it."""
+
+    hint = "Run again when the window is over, or log in: known users get larger limits."
 
 
 class TooLarge(RegistryError):

@@ -101,6 +101,16 @@ class RequestSent:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaSeen:
+    """A registry said how many pulls it will still give, of how many, in how many seconds."""
+
+    host: str
+    remaining: int
+    limit: int | None
+    window: int
+
+
 Event = (
     ImagesFound
     | ImageSettled
@@ -109,6 +119,7 @@ Event = (
     | BlobLanded
     | ManifestPushed
     | RequestSent
+    | QuotaSeen
 )
 Tell = Callable[[Event], None]
 

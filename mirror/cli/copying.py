@@ -15,7 +15,7 @@ from mirror.cli.output import check_writable, write
 from mirror.cli.terminal import Terminal
 from mirror.engine.copying import copy
 from mirror.errors import ExitCode, UsageError
-from mirror.events import Event, ImageSettled, Status, Traffic
+from mirror.events import Event, ImageSettled, QuotaSeen, Status, Traffic
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.options import Options
 from mirror.report.progress import Progress, summary
@@ -90,6 +90,8 @@ async def copy_and_tell(
         terminal.print(document.decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))
+    for quota in result.quotas.values():
+        terminal.say(_quota(quota))
     if interruption.exit_code is not None:
         terminal.say("interrupted: what was not done yet is deferred", "bold")
     if verbosity >= 0:
@@ -140,6 +142,12 @@ class _Telling:
                 self.terminal.print(f"{image.digest} {image.source} -> {image.destination}")
             case Status.SKIPPED | Status.UNCHANGED | Status.DEFERRED if self._verbosity > 0:
                 self.terminal.say(f"{image.status}: {image.source} -> {image.destination}", "dim")
+
+
+def _quota(quota: QuotaSeen) -> str:
+    of = f" of {quota.limit}" if quota.limit is not None else ""
+    window = f" in {quota.window // 3600} h" if quota.window else ""
+    return f"{quota.host} gives {quota.remaining}{of} more pulls{window}"
 
 
 def _read(path: str) -> Document:

@@ -52,6 +52,8 @@ class EmbeddedRegistry:
     keep_log: bool = False
     body_limit: int | None = None
     """Bytes of the largest body it takes, as a proxy in front of it may have it."""
+    pulls: int | None = None
+    """Manifests it will still give, which it says in each answer as Docker Hub does."""
     chunk_minimum: int | None = None
     """Bytes that chunks must have at least, but for the last."""
     host: str = ""
@@ -85,6 +87,12 @@ class EmbeddedRegistry:
         if fault is not None and fault.hang_up:
             _hang_up(request)
         response = await self._fulfil(request)
+        if self.pulls is not None and "/manifests/" in request.path:
+            self.pulls -= request.method == "GET"
+            if self.pulls < 0:
+                return _error(Refusal(429, "TOOMANYREQUESTS", "the pull limit is reached"))
+            response.headers["ratelimit-limit"] = "100;w=21600"
+            response.headers["ratelimit-remaining"] = f"{self.pulls};w=21600"
         if fault is not None:
             return await _damaged(request, response, fault)
         return response

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mirror.errors import Denied, MirrorError, NotFound, Place, Refused, Side
+from mirror.errors import Denied, MirrorError, NotFound, Place, QuotaUsed, Refused, Side
 from mirror.events import Event, ImageSettled, ImagesFound, Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
@@ -174,6 +174,8 @@ class Planner:
             self._settle(image, Status.PLANNED)
         elif error is None:
             self._settle(image, Status.COPIED, node.bytes_copied)
+        elif isinstance(error, QuotaUsed):
+            self._settle(image, Status.DEFERRED, node.bytes_copied, error)
         elif node.manifest is None and image.pair.source.digest is not None:
             self._source_unknown(image, error)  # nobody has seen it at its source before
         else:

@@ -4,8 +4,8 @@ Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 import anyio
@@ -16,14 +16,17 @@ from mirror.errors import (
     MirrorError,
     NetworkError,
     Place,
+    QuotaUsed,
     RegistryError,
     Side,
     WrongWay,
     placed,
 )
+from mirror.events import QuotaSeen, Tell
 from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Registry, Repository
+from mirror.wire.advice import advise
 from mirror.wire.content import (
     ask_blob,
     ask_manifest,
@@ -36,6 +39,7 @@ from mirror.wire.fault import ERROR_LIMIT, failure
 from mirror.wire.habit import Habit
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
+from mirror.wire.quota import Quota
 from mirror.wire.upload import State, Upload
 
 # Seconds to spend on telling a registry that an upload will not go on; it
@@ -47,28 +51,40 @@ _CANCEL_TIMEOUT = 3.0
 _NO_SESSION = b"no upload session was opened"
 
 
-class Habits:
-    """What one registry was seen to take, shared by all who write there."""
+class Acquaintance:
+    """What one registry was seen to take and to give, shared by all who talk to it."""
 
-    def __init__(self, habit: Habit) -> None:
-        self.habit = habit
+    def __init__(self, habit: Habit | None = None, tell: Tell | None = None) -> None:
+        self.habit = habit or Habit()
+        self.quota = Quota()
+        self._tell = tell
 
-    def learn(self, status: int, size: int, error: RegistryError) -> RegistryError:
-        """Learn from a refusal; return the error to raise for it."""
+    def learn_way(self, status: int, size: int, error: RegistryError) -> RegistryError:
+        """Learn from the refusal of a blob; return the error to raise for it."""
         other = self.habit.after_refusal(status, size)
         if other is None:
             return error
         self.habit = other
         return WrongWay(error.message)
 
+    def see(self, host: str, reply: Reply) -> None:
+        """Learn how many pulls are left, if the reply says so."""
+        if self.quota.see(reply) and self._tell is not None:
+            quota = self.quota
+            self._tell(QuotaSeen(host, int(quota.remaining), quota.limit, quota.window))
+
 
 class Client:
     """A repository as seen from one side of a copy."""
 
     def __init__(
-        self, send: Send, repository: Repository, side: Side, habits: Habits | None = None
+        self,
+        send: Send,
+        repository: Repository,
+        side: Side,
+        acquaintance: Acquaintance | None = None,
     ) -> None:
-        self._habits = habits or Habits(Habit())
+        self._known = acquaintance or Acquaintance()
         self._send = send
         self._repository = repository
         self._side = side
@@ -80,6 +96,7 @@ class Client:
         """
         with self._doing("looking up the manifest", target):
             async with self._send(ask_manifest(self._repository, target, "HEAD")) as reply:
+                self._known.see(self._repository.registry.host, reply)
                 if reply.status == HTTPStatus.OK and (found := described(reply)) is not None:
                     return found
                 # No body follows a HEAD, so 404 says all there is to say; after
@@ -103,8 +120,14 @@ class Client:
             return Manifest.parse(content, media_type, actual)
 
     async def _read_manifest(self, target: str) -> tuple[bytes, str]:
-        """Return the bytes of a manifest, and the media type that came with them."""
+        """Return the bytes of a manifest, and the media type that came with them.
+
+        Raises QuotaUsed, without asking, if the registry said that it gives no more.
+        """
+        if not self._known.quota.take():
+            raise QuotaUsed(f"no pulls are left of {self._known.quota.limit or 'what is allowed'}")
         async with self._send(ask_manifest(self._repository, target)) as reply:
+            self._known.see(self._repository.registry.host, reply)
             await _expect(reply, HTTPStatus.OK)
             content = await _read(reply, SIZE_LIMIT)
         if len(content) > SIZE_LIMIT:
@@ -149,7 +172,7 @@ class Client:
 
     def upload(self, blob: Descriptor, mount_from: Repository | None) -> Upload:
         """Return a new upload of a blob, in the way the registry is known to take."""
-        return Upload(self._repository, blob.digest, blob.size, mount_from, self._habits.habit)
+        return Upload(self._repository, blob.digest, blob.size, mount_from, self._known.habit)
 
     def check_empty(self, blob: Descriptor) -> None:
         """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
@@ -179,7 +202,7 @@ class Client:
                     if upload.sent(reply):
                         continue
                     error = failure(reply, await _read(reply, ERROR_LIMIT))
-                    raise self._habits.learn(reply.status, upload.size, error)
+                    raise self._known.learn_way(reply.status, upload.size, error)
 
     def stalled(self, upload: Upload) -> None:
         """Raise NetworkError for an upload that the registry took no more of."""
@@ -209,11 +232,17 @@ class Client:
         with self._doing("listing the tags"):
             return await _names(self._send, tags_of(self._repository))
 
-    def _doing(self, attempted: str, target: str = "") -> AbstractContextManager[None]:
-        """Tell every error what was being done, and where."""
+    @contextmanager
+    def _doing(self, attempted: str, target: str = "") -> Iterator[None]:
+        """Tell every error what was being done, and where, and what to try there."""
         joint = "@" if ":" in target else ":"
         reference = f"{self._repository}{joint}{target}" if target else str(self._repository)
-        return placed(Place(self._side, reference, attempted))
+        with placed(Place(self._side, reference, attempted)):
+            try:
+                yield
+            except RegistryError as error:
+                advise(error, self._repository, self._side)
+                raise
 
 
 async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from mirror.events import Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.authorizing import Authorizing
-from mirror.registry.client import Client, Habits, repositories
+from mirror.registry.client import Acquaintance, Client, repositories
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
@@ -36,7 +36,8 @@ class Registries:
             for insecure in {options.insecure_source, options.insecure_destination}
         }
         self._endpoints: dict[tuple[Registry, bool], tuple[Endpoint, Tokens]] = {}
-        self._habits: dict[Registry, Habits] = {}
+        self._tell = tell
+        self._acquaintances: dict[Registry, Acquaintance] = {}
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._owned = AsyncExitStack()
 
@@ -58,7 +59,7 @@ class Registries:
         needed = Scope.pull if side is Side.SOURCE else Scope.push
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
-        return Client(send, repository, side, self._habit(repository.registry))
+        return Client(send, repository, side, self._acquaintance(repository.registry))
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
@@ -67,12 +68,12 @@ class Registries:
         send = partial(login.send, repository=nowhere, scope=Scope.catalog())
         return await repositories(send, registry)
 
-    def _habit(self, registry: Registry) -> Habits:
-        if (known := self._habits.get(registry)) is None:
+    def _acquaintance(self, registry: Registry) -> Acquaintance:
+        if (known := self._acquaintances.get(registry)) is None:
             habit = seed(registry.host)
             if (chunk := self._options.chunk_size) is not None:
                 habit = replace(habit, method=Method.CHUNKED, chunk=chunk, whole_limit=None)
-            known = self._habits[registry] = Habits(habit)
+            known = self._acquaintances[registry] = Acquaintance(habit, self._tell)
         return known
 
     def _login(self, registry: Registry, side: Side) -> Authorizing:

@@ -19,6 +19,7 @@ from mirror.events import (
     ImageSettled,
     Landing,
     ManifestPushed,
+    QuotaSeen,
     RequestSent,
     Status,
 )
@@ -37,10 +38,13 @@ class Result:
     blob_bytes: Counter[Landing] = field(default_factory=Counter)
     manifests_pushed: int = 0
     requests: Counter[str] = field(default_factory=Counter)
+    quotas: dict[str, QuotaSeen] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         """Take the next event."""
         match event:
+            case QuotaSeen():
+                self.quotas[event.host] = event
             case RequestSent():
                 self.requests[event.host] += 1
             case ImageSettled():

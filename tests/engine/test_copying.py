@@ -12,6 +12,7 @@ from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
 from mirror.engine.copying import copy
+from mirror.errors import ExitCode
 from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
@@ -404,6 +405,22 @@ async def test_a_registry_that_takes_no_whole_blobs_is_streamed_to(
 
     assert result.statuses == {Status.COPIED: 1}
     assert (kinds["PATCH uploads"], kinds["PUT uploads"]) == (3, 4)
+
+
+async def test_what_a_quota_does_not_allow_is_deferred_and_not_asked_for(
+    source: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    for tag in "12345":
+        simple(source, "a", tag, tag)
+    source.pulls = 3
+
+    result = await mirrored("S/a=T/a")
+
+    assert result.statuses == {Status.COPIED: 3, Status.DEFERRED: 2}
+    assert result.exit_code is ExitCode.UNFINISHED
+    assert asked(source)["GET manifests"] == 3
+    assert result.quotas[source.host].remaining == 0
+    assert {i.error.category for i in result.images if i.error} == {"rate_limited"}
 
 
 async def test_a_failed_leader_leaves_the_blob_to_the_next(

@@ -229,6 +229,7 @@ def test_a_helper_program_is_asked(site: Site, tmp_path: Path) -> None:
     helper = tmp_path / "docker-credential-tests"
     helper.write_text(
         "#!/bin/sh\n"
+        f"cat /proc/$$/cmdline /proc/$PPID/cmdline > {tmp_path}/cmdlines\n"
         f'read server; [ "$1 $server" = "get {site.locked.host}" ] || exit 1\n'
         f'echo \'{{"ServerURL": "", "Username": "pusher", "Secret": "{SECRETS[1]}"}}\'\n'
     )
@@ -241,6 +242,8 @@ def test_a_helper_program_is_asked(site: Site, tmp_path: Path) -> None:
         "--certificate-authority", str(site.authority), PATH=f"{tmp_path}:{os.environ['PATH']}",
     )  # fmt: skip
     assert ran.code == 0, ran.err
+    assert "mirror" in (tmp_path / "cmdlines").read_text()
+    assert SECRETS[1] not in ran.out + ran.err + (tmp_path / "cmdlines").read_text()
 
     (tmp_path / "auth.json").write_text(json.dumps({"credsStore": "nowhere"}))
     ran = site.run(

@@ -1,0 +1,49 @@
+"""What to try next, where the registry's kind makes it known.
+
+Many registries want something made before a repository can be pushed to, and
+say so in words that help only those who know.
+"""
+
+import re
+
+from mirror.errors import Denied, MirrorError, NotFound, RegistryError, Side
+from mirror.image.reference import DOCKER_HUB, Repository
+
+_ECR = re.compile(r".*\.dkr[.-]ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+_GAR = re.compile(r"(.*)-docker\.pkg\.dev")
+_HARBOR_PROJECT = re.compile(r"project .*not found", re.IGNORECASE)
+
+
+def advise(error: MirrorError, repository: Repository, side: Side) -> MirrorError:
+    """Return the error with a better hint, if there is one for this registry and repository."""
+    if side is Side.DESTINATION and isinstance(error, RegistryError):
+        error.hint = _hint(error, repository) or error.hint
+    return error
+
+
+def _hint(error: RegistryError, repository: Repository) -> str:
+    host, path = repository.registry.host, repository.path
+    absent = isinstance(error, (NotFound, Denied))
+    project = path.partition("/")[0]
+    if absent and (ecr := _ECR.fullmatch(host)):
+        return (
+            "Amazon ECR wants the repository made first: aws ecr create-repository "
+            f"--region {ecr[2]} --repository-name {path}"
+        )
+    if absent and (gar := _GAR.fullmatch(host)):
+        return (
+            "Artifact Registry wants the repository made first: gcloud artifacts repositories "
+            f"create {path.split('/')[1] if '/' in path else path} --repository-format=docker "
+            f"--location={gar[1]} --project={project}"
+        )
+    if absent and _HARBOR_PROJECT.search(error.message):
+        return f"Harbor wants the project {project!r} made first, by somebody who may."
+    if absent and _is_openshift(host):
+        return f"OpenShift wants the namespace made first: oc new-project {project}"
+    if isinstance(error, Denied) and host == DOCKER_HUB and path.count("/") != 1:
+        return "Docker Hub has repositories of two parts only: NAMESPACE/NAME."
+    return ""
+
+
+def _is_openshift(host: str) -> bool:
+    return "openshift-image-registry" in host or host.startswith("default-route-openshift")

@@ -1,0 +1,41 @@
+"""What Docker Hub says that it will still give."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.wire.message import Reply
+from mirror.wire.quota import Quota
+
+
+def said(remaining: str, limit: str = "100;w=21600") -> Reply:
+    return Reply(200, "", {"ratelimit-remaining": remaining, "ratelimit-limit": limit})
+
+
+def test_the_figures_are_read_and_counted_down() -> None:
+    quota = Quota()
+    assert quota.see(said("2;w=21600"))
+    assert (quota.remaining, quota.limit, quota.window) == (2, 100, 21600)
+
+    assert [quota.take() for _ in range(3)] == [True, True, False]
+
+
+def test_an_answer_that_was_overtaken_gives_nothing_back() -> None:
+    quota = Quota()
+    quota.see(said("5"))
+    quota.see(said("9"))
+
+    assert quota.remaining == 5
+
+
+@pytest.mark.parametrize("text", ["", "x", ";w=1", "-1;w=2", "\u00b2"])
+def test_who_says_nothing_has_no_limit(text: str) -> None:
+    quota = Quota()
+
+    assert not quota.see(said(text))
+    assert quota.take()
+
+
+@given(st.text(), st.text())
+def test_no_header_fails(remaining: str, limit: str) -> None:
+    Quota().see(said(remaining, limit))
