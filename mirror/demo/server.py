@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.store import Refusal, Session, Store, describe, page, parse_digest
 from mirror.image.digest import Digest
@@ -50,6 +51,8 @@ class EmbeddedRegistry:
     faults: list[Fault] = field(default_factory=list)
     log: list[Asked] = field(default_factory=list)
     keep_log: bool = False
+    doorman: Doorman | None = None
+    """Who asks for tokens at the door; None lets everybody in."""
     body_limit: int | None = None
     """Bytes of the largest body it takes, as a proxy in front of it may have it."""
     pulls: int | None = None
@@ -98,6 +101,11 @@ class EmbeddedRegistry:
         return response
 
     async def _fulfil(self, request: web.Request) -> web.Response:
+        if self.doorman is not None:
+            if request.path == "/token":
+                return web.json_response({"token": self.doorman.give()})
+            if not self.doorman.admits(request.headers.get("Authorization", "")):
+                return self._turned_away()
         if self.body_limit is not None and (request.content_length or 0) > self.body_limit:
             return _error(Refusal(413, "", "the body is too large"))
         api = _Api(self.store, request, self.chunk_minimum)
@@ -109,6 +117,13 @@ class EmbeddedRegistry:
                     return _error(Refusal(405, "UNSUPPORTED", f"no {request.method} here"))
                 return await _refusing(answer, found.groupdict())
         return _error(Refusal(404, "NOT_FOUND", "there is nothing at this address"))
+
+    def _turned_away(self) -> web.Response:
+        response = _error(Refusal(401, "UNAUTHORIZED", "a token is needed"))
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer realm="http://{self.host}/token",service="embedded"'
+        )
+        return response
 
 
 class _Api:

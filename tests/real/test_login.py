@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bcrypt
@@ -37,7 +38,10 @@ class Site:
         """Run the command with no login but what is in the folder."""
         done = subprocess.run(
             command(*words), capture_output=True, text=True, check=False, timeout=120,
-            env=environment(HOME=str(self.folder), DOCKER_CONFIG=str(self.folder), **env),
+            env=environment(
+                HOME=str(self.folder), DOCKER_CONFIG=str(self.folder),
+                **{"MIRROR_CERTIFICATE_AUTHORITY": str(self.authority), **env},
+            ),
         )  # fmt: skip
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -56,11 +60,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     tls = f"  tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem}}"
     accounts = {"puller": (SECRETS[0], ""), "other": (SECRETS[2], "other/")}
     with ExitStack() as stack:
-        tokens = stack.enter_context(serving(TokenServer(accounts)))
+        inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(inside)
+        tokens = stack.enter_context(serving(TokenServer(accounts), inside))
         for name in ("origin", "guarded", "locked"):
             (folder / name).mkdir()
         origin = stack.enter_context(running(folder / "origin"))
-        guarded = stack.enter_context(running(folder / "guarded", tokens.configuration(folder)))
+        signed = f"{tls}\n{tokens.configuration(folder)}"
+        guarded = stack.enter_context(running(folder / "guarded", signed, context))
         passwords = f"{tls}\nauth:\n  htpasswd: {{realm: lock, path: {folder}/htpasswd}}"
         locked = stack.enter_context(running(folder / "locked", passwords, context))
         _fill(origin)
@@ -200,12 +207,67 @@ def test_a_wrong_password_is_said_once_for_each_image_and_tried_once(
 def test_an_unknown_authority_is_refused_and_told(site: Site) -> None:
     ran = site.run(
         f"{site.origin.host}/team/app:1={site.locked.host}/x",
-        "--dest-creds",
-        f"pusher:{SECRETS[1]}",
-    )
+        "--dest-creds", f"pusher:{SECRETS[1]}", MIRROR_CERTIFICATE_AUTHORITY="",
+    )  # fmt: skip
 
     assert ran.code == 1
-    assert "certificate that is not trusted" in ran.err
+    assert "certificate that is not trusted: " in ran.err
+    assert "--certificate-authority" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("names", "end", "said"),
+    [(["127.0.0.1"], datetime(2020, 1, 1, tzinfo=UTC), "expired"),
+     (["registry.example.com"], None, "mismatch")],
+)  # fmt: skip
+def test_a_certificate_that_is_over_or_another_hosts_is_told(
+    site: Site, tmp_path: Path, names: list[str], end: datetime | None, said: str
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    begin = datetime(2019, 1, 1, tzinfo=UTC) if end else None
+    issued = authority.issue_cert(*names, not_before=begin, not_after=end)
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    (tmp_path / "there").mkdir()
+    tls = f"  tls: {{certificate: {tmp_path}/cert.pem, key: {tmp_path}/key.pem}}"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with running(tmp_path / "there", tls, context) as there:
+        ran = site.run(
+            f"{site.origin.host}/team/app:1={there.host}/x",
+            MIRROR_CERTIFICATE_AUTHORITY=str(tmp_path / "ca.pem"),
+        )
+
+    assert ran.code == 1
+    assert said in ran.err
+
+
+def test_a_token_without_the_rights_that_were_asked_for_is_no_loop(
+    site: Site, tmp_path: Path
+) -> None:
+    auth = authfile(tmp_path / "auth.json", **{site.guarded.host: f"other:{SECRETS[2]}"})
+    site.tokens.asked.clear()
+
+    ran = site.run(
+        f"{site.origin.host}/team/app:1={site.guarded.host}/mine/app", "--authfile", str(auth),
+        "-o", "json",
+    )  # fmt: skip
+    (image,) = json.loads(ran.out)["images"]
+
+    assert image["error"]["class"] == "auth"
+    assert len(site.tokens.asked) <= 8
+
+
+def test_a_login_for_another_host_is_nobodys(site: Site, tmp_path: Path) -> None:
+    auth = authfile(tmp_path / "auth.json", **{"elsewhere.io": f"pusher:{SECRETS[1]}"})
+
+    ran = site.run(
+        f"{site.origin.host}/team/app:1={site.locked.host}/x", "--authfile", str(auth), "-o", "json"
+    )
+    (image,) = json.loads(ran.out)["images"]
+
+    assert (image["error"]["class"], image["error"]["side"]) == ("auth", "destination")
 
 
 def test_no_secret_is_ever_shown(site: Site, tmp_path: Path) -> None:

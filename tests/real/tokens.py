@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -76,8 +77,8 @@ class TokenServer:
 
 
 @contextmanager
-def serving(server: TokenServer) -> Iterator[TokenServer]:
-    """Serve tokens on a free port while the block lasts."""
+def serving(server: TokenServer, context: ssl.SSLContext) -> Iterator[TokenServer]:
+    """Serve tokens over TLS on a free port while the block lasts."""
     server.key, server.certificate = _identity()
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,7 +100,8 @@ def serving(server: TokenServer) -> Iterator[TokenServer]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        server.url = f"http://127.0.0.1:{http.server_port}/token"
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        server.url = f"https://127.0.0.1:{http.server_port}/token"
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
         yield server

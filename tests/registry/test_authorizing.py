@@ -4,6 +4,7 @@ import pytest
 
 from mirror.auth.challenge import Challenge
 from mirror.auth.scope import Scope
+from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.server import EmbeddedRegistry
 from mirror.events import Status
@@ -47,6 +48,21 @@ async def test_one_401_at_any_kind_of_request_is_answered(
 
     assert result.statuses == {Status.COPIED: 1}
     assert target.store.sessions == {}
+
+
+@pytest.mark.parametrize("uses", [3, 5, 7])
+async def test_tokens_that_run_out_all_the_time_stop_nothing(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, uses: int
+) -> None:
+    for tag in "1234":
+        simple(source, "a", tag, f"x{tag}", f"y{tag}")
+    source.doorman, target.doorman = Doorman(uses), Doorman(uses)
+
+    result = await mirrored("S/a=T/a", max_per_registry=1)
+
+    assert result.statuses == {Status.COPIED: 4}
+    assert target.store.sessions == {}
+    assert target.doorman.given >= 20 // uses
 
 
 async def test_a_registry_that_always_says_401_is_not_asked_for_ever(
