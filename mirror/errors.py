@@ -15,6 +15,7 @@
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
+    │   ├── Truncated              not all of it
     │   └── Untrusted              from somebody we cannot believe in
     ├── IntegrityError             not the bytes that were promised   (integrity)
     │   ├── DigestMismatch
@@ -72,6 +73,8 @@ class MirrorError(Exception):
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     category: ClassVar[str] = "registry"
+    retryable: bool = False
+    """Whether the same may go well at another time."""
     hint: str = ""
     """One sentence for the operator: what to try next."""
 
@@ -192,12 +195,18 @@ class NetworkError(MirrorError):
     """The connection failed before an answer was complete."""
 
     category = "network"
+    retryable = True
     hint = "Check the host name, the port, and the way there."
+
+
+class Truncated(NetworkError):
+    """An answer began and did not end."""
 
 
 class Untrusted(NetworkError):
     """Somebody answered, whose certificate proves nothing to us."""
 
+    retryable = False
     hint = "Name its authority with --certificate-authority, or use --insecure."
 
 

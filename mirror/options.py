@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_MAX_PER_REGISTRY = 16
+DEFAULT_RETRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,8 @@ class Options:
     skip_mount: bool = False
     skip_missing: bool = False
     fail_fast: bool = False
+    retries: int = DEFAULT_RETRIES
+    """Attempts beyond the first, for one request and for one blob."""
     chunk_size: int | None = None
     """Bytes of a chunk, for uploads in chunks; None sends whole blobs where that is taken."""
     insecure_source: bool = False

@@ -31,13 +31,17 @@ async def target() -> AsyncIterator[EmbeddedRegistry]:
 
 @pytest.fixture
 def mirrored(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
-    """Copy by the lines given, in which S and T stand for the two registries."""
+    """Copy by the lines given, in which S and T stand for the two registries.
+
+    Nothing is tried twice unless ``retries`` says so.
+    """
 
     async def run(*lines: str, **options: bool | int) -> Result:
         text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
         rules = parse(documents=[Document("test", text.encode())])
         result = Result(datetime.now(UTC))
-        await copy(rules, Options(**options), result.take, Traffic())  # type: ignore[arg-type]
+        patience = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
+        await copy(rules, patience, result.take, Traffic())
         return result
 
     return run

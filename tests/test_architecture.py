@@ -29,6 +29,7 @@ MAY_AWAIT = {
     "mirror.auth.token",
     "mirror.demo.server",
     "mirror.registry.authorizing",
+    "mirror.registry.retrying",
     "mirror.registry.transport",
     "mirror.registry.trust",
     "mirror.registry.endpoint",

@@ -10,7 +10,6 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -51,17 +50,17 @@ class Credential:
 
 
 class _Entry(msgspec.Struct):
-    auth: str = ""
-    username: str = ""
-    password: str = ""
-    identitytoken: str = ""
-    registrytoken: str = ""
+    auth: str | None = None
+    username: str | None = None
+    password: str | None = None
+    identitytoken: str | None = None
+    registrytoken: str | None = None
 
 
 class _File(msgspec.Struct):
-    auths: dict[str, _Entry] = {}
-    credHelpers: dict[str, str] = {}  # noqa: N815 - the name in the file
-    credsStore: str = ""  # noqa: N815 - the name in the file
+    auths: dict[str, _Entry | None] | None = None
+    credHelpers: dict[str, str] | None = None  # noqa: N815 - the name in the file
+    credsStore: str | None = None  # noqa: N815 - the name in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,11 @@ class AuthFile:
         """Read a file of either shape; raise UsageError that names the place if it is neither."""
         try:
             document = msgspec.json.decode(content or b"{}", type=dict[str, msgspec.Raw])
-            known = {"auths", "credHelpers", "credsStore"} & document.keys()
-            if known or not document:
-                self._file = msgspec.json.decode(content or b"{}", type=_File)
-            else:
-                self._file = _File(_legacy(document))
+            file = msgspec.json.decode(content or b"{}", type=_File)
+            entries = file.auths if document.keys() & set(_File.__struct_fields__) else None
+            self._auths = _legacy(document) if entries is None else _present(entries)
+            self._helpers = file.credHelpers or {}
+            self._store = file.credsStore
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"{name}: {error}", hint="This credentials file cannot be read; log in again."
@@ -94,44 +93,59 @@ class AuthFile:
         """Return the credential for a repository, or the program to ask for it."""
         hosts = _host_names(repository)
         for host in hosts:
-            if helper := self._file.credHelpers.get(host):
+            if helper := self._helpers.get(host):
                 return Helper(helper, _server(repository))
         if (entry := self._entry(repository)) is not None:
             return self._credential(entry)
-        return Helper(self._file.credsStore, _server(repository)) if self._file.credsStore else None
+        return Helper(self._store, _server(repository)) if self._store else None
 
     def _entry(self, repository: Repository) -> _Entry | None:
         for key in _keys(repository):
-            if (entry := self._file.auths.get(key)) is not None and entry != _Entry():
+            if (entry := self._auths.get(key)) is not None and entry != _Entry():
                 return entry
         hosts = _host_names(repository)
-        for key, entry in self._file.auths.items():
+        for key, entry in self._auths.items():
             if entry != _Entry() and _as_host(key) in hosts:
                 return entry
         return None
 
     def _credential(self, entry: _Entry) -> Credential:
-        username, password = entry.username, entry.password
+        username, password = entry.username or "", entry.password or ""
         if entry.auth:
-            username, _, password = self._decoded(entry.auth).partition(":")
+            username, colon, password = self._decoded(entry.auth).partition(":")
+            if not colon:
+                raise self._damaged()
         return Credential(
-            username, password.rstrip("\x00"), entry.identitytoken, entry.registrytoken
+            username,
+            password.rstrip("\x00"),
+            entry.identitytoken or "",
+            entry.registrytoken or "",
         )
 
     def _decoded(self, text: str) -> str:
         try:
             return base64.b64decode(text, validate=True).decode()
         except (binascii.Error, ValueError) as error:
-            raise UsageError(
-                f"{self._name}: an 'auth' is not base64 of USER:PASSWORD",
-                hint="This credentials file is damaged; log in again.",
-            ) from error
+            raise self._damaged() from error
+
+    def _damaged(self) -> UsageError:
+        return UsageError(
+            f"{self._name}: an 'auth' is not base64 of USER:PASSWORD",
+            hint="This credentials file is damaged; log in again.",
+        )
+
+
+def _present(entries: dict[str, _Entry | None]) -> dict[str, _Entry]:
+    return {key.rstrip("/"): entry for key, entry in entries.items() if entry is not None}
 
 
 def _legacy(document: dict[str, msgspec.Raw]) -> dict[str, _Entry]:
-    """Read the old .dockercfg, which is the entries alone."""
-    entries = msgspec.json.encode(document)
-    return msgspec.json.decode(entries, type=dict[str, _Entry])
+    """Read the old .dockercfg, which is the entries alone; other files hold other things."""
+    found: dict[str, _Entry] = {}
+    for key, raw in document.items():
+        if "." in key or ":" in key or key == "localhost":
+            found[key.rstrip("/")] = msgspec.json.decode(raw, type=_Entry)
+    return found
 
 
 def _keys(repository: Repository) -> Iterator[str]:
@@ -143,7 +157,7 @@ def _keys(repository: Repository) -> Iterator[str]:
             path = path.rpartition("/")[0]
     yield from _host_names(repository)
     if repository.registry.host == DOCKER_HUB:
-        yield HUB_KEY
+        yield HUB_KEY.rstrip("/")
 
 
 def _host_names(repository: Repository) -> tuple[str, ...]:
@@ -153,10 +167,8 @@ def _host_names(repository: Repository) -> tuple[str, ...]:
 
 def _as_host(key: str) -> str:
     """Return the host of a key that is an address, as docker writes them."""
-    if "://" in key:
-        return urlsplit(key).netloc.lower()
-    host, slash, path = key.partition("/")
-    return host.lower() if not slash or path in ("v1/", "v2/", "v1", "v2") else ""
+    host, _, path = key.partition("://")[2].partition("/") if "://" in key else key.partition("/")
+    return host.lower() if path.strip("/") in ("", "v1", "v2") else ""
 
 
 def _server(repository: Repository) -> str:

@@ -5,6 +5,7 @@ given for one side is for that side's registries only.
 """
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from mirror.image.reference import Repository
 
 # Seconds a helper program may take; some ask a cloud, or a person's agent.
 _HELPER_TIMEOUT = 30.0
+# Bytes of an answer: a secret is short, even one that is a signed token.
+_ANSWER_LIMIT = 64 * 1024
 _NOT_FOUND = b"credentials not found in native keychain"
 # User name with which helpers mark an identity token.
 _TOKEN_USER = "<token>"  # noqa: S105 - a mark, not a secret
@@ -47,7 +50,7 @@ class Keychain:
         """
         self._given = given or {}
         self._service_account = service_account
-        self._asked: dict[Helper, Credential | None] = {}
+        self._asked: dict[Helper, Credential | Denied | None] = {}
         self._one_at_a_time = anyio.Lock()
         environment = environment if environment is not None else {}
         self._environment = environment
@@ -71,8 +74,14 @@ class Keychain:
     async def _ask(self, helper: Helper) -> Credential | None:
         async with self._one_at_a_time:
             if helper not in self._asked:
-                self._asked[helper] = await _run(helper, self._environment)
-            return self._asked[helper]
+                try:
+                    self._asked[helper] = await _run(helper, self._environment)
+                except Denied as error:
+                    self._asked[helper] = error
+        answer = self._asked[helper]
+        if isinstance(answer, Denied):
+            raise Denied(answer.message, hint=answer.hint)
+        return answer
 
     def _account(self, repository: Repository) -> Credential | None:
         """Return the pod's own account, for registries of its cluster; it is renewed on disk."""
@@ -119,30 +128,47 @@ async def _run(helper: Helper, environment: Mapping[str, str]) -> Credential | N
     """Ask a helper program for a server, as docker does; None if it knows nothing of it."""
     program = f"docker-credential-{helper.name}"
     try:
-        with anyio.fail_after(_HELPER_TIMEOUT), _holding(helper.server.encode()) as question:
-            done = await anyio.run_process(
-                [program, "get"],
-                stdin=question,
-                check=False,
-                env={**os.environ, **environment},
-                stderr=subprocess.DEVNULL,
-            )
+        with _holding(helper.server.encode()) as question:
+            code, said = await _output([program, "get"], question, {**os.environ, **environment})
     except TimeoutError as error:
         raise _helper_failed(program, f"did not answer in {_HELPER_TIMEOUT:.0f} s") from error
     except OSError as error:
         raise _helper_failed(program, error.strerror or "cannot be run") from error
-    if done.returncode:
-        if _NOT_FOUND in done.stdout:
+    if code:
+        if _NOT_FOUND in said:
             return None
-        raise _helper_failed(program, f"failed with {done.returncode}")
+        raise _helper_failed(program, f"failed with {code}")
     try:
-        answer = msgspec.json.decode(done.stdout, type=_Answer)
+        answer = msgspec.json.decode(said, type=_Answer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         # What it said may hold the secret, so it is not repeated.
         raise _helper_failed(program, "gave no credential") from error
     if answer.Username == _TOKEN_USER:
         return Credential(identity_token=answer.Secret)
     return Credential(answer.Username, answer.Secret)
+
+
+async def _output(
+    words: list[str], question: int, environment: Mapping[str, str]
+) -> tuple[int | None, bytes]:
+    """Run a program to its end; return its exit code and what it wrote, up to a limit.
+
+    Raises TimeoutError if it takes too long; whatever it started ends with it.
+    """
+    async with await anyio.open_process(
+        words, stdin=question, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+    ) as process:
+        said = b""
+        try:
+            with anyio.fail_after(_HELPER_TIMEOUT):
+                assert process.stdout is not None, "standard output is a pipe"
+                async for chunk in process.stdout:
+                    said = (said + chunk)[:_ANSWER_LIMIT]
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, said
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from typing import Self
 # Repositories to mount from that one token may name besides its own; a token
 # address must not grow with the mapping file.
 OTHERS_LIMIT = 8
+# Characters of them; token servers commonly refuse addresses above 4 KiB.
+_LENGTH_LIMIT = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ def widen(have: Scopes, need: Scopes) -> Scopes:
     """
     others = merge(scope for scope in (*need[1:], *reversed(have)) if not _same(scope, need[0]))
     own = merge(scope for scope in (*need, *have) if _same(scope, need[0]))
-    return own + others[:OTHERS_LIMIT]
+    kept = others[:OTHERS_LIMIT]
+    while len(kept) > len(need) - 1 and sum(len(str(scope)) for scope in kept) > _LENGTH_LIMIT:
+        kept = kept[:-1]
+    return own + kept
 
 
 def _same(one: Scope, other: Scope) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from mirror.auth.challenge import Challenge
 from mirror.auth.credential import Credential
 from mirror.auth.scope import Scope, Scopes, covers, widen
-from mirror.errors import Denied, MirrorError, RegistryError
+from mirror.errors import Denied, MirrorError, NetworkError, RegistryError
 from mirror.wire.address import join
 from mirror.wire.fault import failure, one_line
 from mirror.wire.message import Reply, Request, Send
@@ -31,6 +31,8 @@ _MARGIN_SHARE = 0.2
 _ANSWER_LIMIT = 64 * 1024
 _CLIENT = "oci-mirror"
 # What token servers answer to a request for more than one scope that they do not like.
+# What those answer that know of no exchange of identity tokens.
+_NO_EXCHANGE = frozenset({400, 404, 405})
 _TOO_MANY = frozenset({400, 403, 404, 414, 431})
 
 
@@ -50,9 +52,9 @@ class Token:
 
 
 class _Answer(msgspec.Struct):
-    token: str = ""
-    access_token: str = ""
-    expires_in: float | None = None
+    token: str | None = None
+    access_token: str | None = None
+    expires_in: float | str | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Answer)
@@ -73,6 +75,7 @@ class Tokens:
         self._tokens: dict[_Key, Token] = {}
         self._locks: dict[_Key, anyio.Lock] = {}
         self._single: set[str] = set()
+        self._gone: dict[str, str] = {}
         self._proven: set[_Login] = set()
         self._proving: dict[_Login, anyio.Lock] = {}
         self._refused: dict[_Login, str] = {}
@@ -104,6 +107,8 @@ class Tokens:
         self, challenge: Challenge, base: str, scopes: Scopes, credential: Credential | None
     ) -> Token:
         realm = _realm(challenge, base)
+        if (gone := self._gone.get(realm.partition("?")[0])) is not None:
+            raise NetworkError(gone)
         login = (realm, credential)
         if credential is None or login in self._proven:
             return await self._try(realm, challenge, scopes, credential)
@@ -125,19 +130,35 @@ class Tokens:
             exchanged = await self._ask(ask_exchange(realm, challenge, scopes, credential))
             if isinstance(exchanged, Token):
                 return exchanged
+            if exchanged.status not in _NO_EXCHANGE:
+                raise self._refusal(exchanged, realm, credential)
         answer = await self._ask(ask_token(realm, challenge, scopes, credential))
         if isinstance(answer, Token):
             return answer
         if len(scopes) > 1 and answer.status in _TOO_MANY:
             self._single.add(realm)
             return await self._try(realm, challenge, scopes, credential)
-        error = _refusal(answer, realm, credential)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise self._refusal(answer, realm, credential)
+
+    def _refusal(self, reply: Reply, realm: str, credential: Credential | None) -> MirrorError:
+        """Return the error that a refusal amounts to, and remember that of a login."""
+        error = _refusal(reply, realm, credential)
+        if reply.status == HTTPStatus.UNAUTHORIZED:
             self._refused[realm, credential] = error.message
-        raise error
+        return error
 
     async def _ask(self, request: Request) -> Token | Reply:
-        """Return the token, or the reply that refuses it, its body read into the reason."""
+        """Return the token, or the reply that refuses it, its body read into the reason.
+
+        A token server that is not there is not waited for again.
+        """
+        try:
+            return await self._ask_once(request)
+        except NetworkError as error:
+            self._gone[request.url.partition("?")[0]] = error.message
+            raise
+
+    async def _ask_once(self, request: Request) -> Token | Reply:
         async with self._send(request) as reply:
             content = b""
             if reply.chunks is not None:
@@ -192,7 +213,14 @@ def read_token(content: bytes, url: str, now: float) -> Token:
     text = answer.token or answer.access_token
     if not text or not text.isascii() or not text.isprintable():
         raise RegistryError(f"{place} gave an answer without a token")
-    return Token(text, (), now, max(answer.expires_in or 0, _LIFE_FLOOR))
+    return Token(text, (), now, max(_seconds(answer.expires_in), _LIFE_FLOOR))
+
+
+def _seconds(stated: float | str | None) -> float:
+    try:
+        return float(stated or 0)
+    except ValueError:
+        return 0.0
 
 
 def _realm(challenge: Challenge, base: str) -> str:

@@ -47,10 +47,16 @@ def proxies() -> Proxies:
 def _read(text: str, parse: Callable[[str], Credential]) -> Credential:
     try:
         if text.startswith("@"):
-            text = Path(text[1:]).read_text().rstrip("\n")
-        return parse(text)
+            text = Path(text[1:]).read_text().strip("\r\n")
+        return parse(_printable(text))
     except OSError as error:
         raise UsageError(f"{text[1:]}: {error.strerror}", hint="It should hold a login.") from error
     except ValueError as error:
         # The text itself may be half a secret.
         raise UsageError(str(error), hint="Or @FILE, a file that holds them.") from error
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a login has no control characters")
+    return text

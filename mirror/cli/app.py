@@ -15,7 +15,7 @@ from mirror import __version__
 from mirror.cli import parameters as given
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
-from mirror.options import DEFAULT_MAX_PER_REGISTRY, Options
+from mirror.options import DEFAULT_MAX_PER_REGISTRY, DEFAULT_RETRIES, Options
 
 _HELP = """Copy container images and other OCI artifacts from registry to registry.
 
@@ -118,6 +118,7 @@ def copy(
     chunk_size: given.ChunkSize = None,
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
     max_registry: given.MaxRegistry = None,
+    retries: given.Retries = DEFAULT_RETRIES,
     authfile: given.Authfile = None,
     src_creds: given.SourceCredentials = None,
     dest_creds: given.DestinationCredentials = None,
@@ -146,6 +147,7 @@ def copy(
         insecure_destination=insecure or not dest_tls_verify,
         max_per_registry=max_per_registry,
         max_registry=max_registry,
+        retries=retries,
         chunk_size=given.size(chunk_size) if chunk_size is not None else None,
         skip_multiple_scopes=skip_multiple_scopes,
         certificate_authority=certificate_authority,

@@ -110,6 +110,16 @@ MaxRegistry = Annotated[
         meaning="Registry hosts worked on at once, at most.  [default: no limit]",
     ),
 ]
+Retries = Annotated[
+    int,
+    _option(
+        _LIMITS,
+        "--retries",
+        min=0,
+        metavar="N",
+        meaning="Attempts beyond the first, for one request and for one blob.",
+    ),
+]
 ChunkSize = Annotated[
     str | None,
     _option(

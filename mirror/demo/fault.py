@@ -11,7 +11,8 @@ class Fault:
     With a ``status`` that is the answer, with ``headers`` and ``body``.
     Without, the real answer is given, but damaged: ``truncate`` closes the
     connection after that many bytes of its body, ``corrupt`` changes the byte
-    at that position, and ``hang_up`` closes it instead of answering.
+    at that position, ``hang_up`` closes it before anything is done, and ``deaf``
+    after it is done, instead of answering.
     """
 
     method: str = ".*"
@@ -22,6 +23,7 @@ class Fault:
     truncate: int | None = None
     corrupt: int | None = None
     hang_up: bool = False
+    deaf: bool = False
     times: int = 1
 
     def strikes(self, method: str, path: str) -> bool:

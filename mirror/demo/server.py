@@ -90,6 +90,8 @@ class EmbeddedRegistry:
         if fault is not None and fault.hang_up:
             _hang_up(request)
         response = await self._fulfil(request)
+        if fault is not None and fault.deaf:
+            _hang_up(request)
         if self.pulls is not None and "/manifests/" in request.path:
             self.pulls -= request.method == "GET"
             if self.pulls < 0:

@@ -1,7 +1,7 @@
 """One function per kind of task: what carrying it out means."""
 
 from mirror.engine.transfer import copy_blob
-from mirror.errors import NotFound, Side
+from mirror.errors import DigestMismatch, NotFound, Side, Truncated
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -38,7 +38,9 @@ class Performer:
         tell: Tell,
         traffic: Traffic,
         rehearsal: Summary | None = None,
+        retries: int = 0,
     ) -> None:
+        self._retries = retries
         self._registries = registries
         self._tell = tell
         self._traffic = traffic
@@ -51,6 +53,14 @@ class Performer:
         """
         if self._rehearsal is not None and not task.asks:
             return self._rehearsal.rehearse(task)
+        for _ in range(self._retries if task.asks else 0):
+            try:
+                return await self._carry_out(task)
+            except (Truncated, DigestMismatch):
+                continue  # what was read of the answer was not the answer
+        return await self._carry_out(task)
+
+    async def _carry_out(self, task: Task) -> Answer:
         match task:
             case Resolve():
                 return await self._resolve(task)
@@ -105,7 +115,7 @@ class Performer:
         blob = task.blob
         self._tell(BlobStarted(task.destination, blob.digest, blob.size))
         try:
-            landed = await copy_blob(source, destination, task, self._traffic)
+            landed = await copy_blob(source, destination, task, self._traffic, self._retries)
         except BaseException:
             self._tell(BlobStopped(task.destination, blob.digest))
             raise

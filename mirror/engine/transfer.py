@@ -2,16 +2,25 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 from functools import partial
+from random import Random
 
 import anyio
 
 from mirror.engine.grace import finish_soon
-from mirror.errors import MirrorError, StaleLogin, WrongWay
+from mirror.errors import (
+    IntegrityError,
+    MirrorError,
+    NetworkError,
+    Side,
+    StaleLogin,
+    WrongWay,
+)
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
 from mirror.plan.task import CopyBlob, Landed
 from mirror.registry.client import Client
+from mirror.wire.patience import wait
 from mirror.wire.upload import State, Upload
 
 # Seconds in which a destination must take another chunk, longer than a source
@@ -23,8 +32,10 @@ _COMMIT_TIMEOUT = 900.0
 _OPEN_GRACE = 2.0
 
 
-# A login that ran out, and each step towards chunks that are small enough.
-_ATTEMPTS = 8
+# Times one blob is begun again with a new login, and steps towards chunks that are
+# small enough.
+_LOGINS = 2
+_TURNS = 6
 
 
 class Checked:
@@ -80,23 +91,62 @@ class Checked:
             part, self._rest = chunk[:length], chunk[length:]
             length -= len(part)
             yield part
+        self._scope.deadline = anyio.current_time() + _COMMIT_TIMEOUT
 
 
 async def copy_blob(
-    source: Client, destination: Client, task: CopyBlob, traffic: Traffic
+    source: Client, destination: Client, task: CopyBlob, traffic: Traffic, retries: int
 ) -> Landed:
     """Bring a blob to its destination; afterwards it is there, whole and verified.
 
-    However this is left, a session that was opened and not committed is
-    cancelled, as far as the registry lets us.
+    What may pass is tried up to ``retries`` times more, wrong bytes once more, each
+    time from the start.  However this is left, a session that was opened and not
+    committed is cancelled, as far as the registry lets us.
     """
-    for _ in range(_ATTEMPTS - 1):
+    attempts = _Attempts(retries)
+    while True:
         try:
             return await _copy_once(source, destination, task, traffic)
-        except (StaleLogin, WrongWay):
-            # A new login is at hand, or another way is known: a new session uses it.
-            continue
-    return await _copy_once(source, destination, task, traffic)
+        except MirrorError as error:
+            if (seconds := attempts.wait_after(error)) is None:
+                raise
+            await anyio.sleep(seconds)
+        # The answer to a commit may be all that was lost.
+        if attempts.uncertain and await destination.has(task.blob.digest):
+            return Landed(Landing.COPIED)
+
+
+class _Attempts:
+    """How often one blob may still be tried, by what went wrong."""
+
+    def __init__(self, retries: int) -> None:
+        self.uncertain = False
+        """Whether the last attempt may have arrived unheard."""
+        self._retries = retries
+        self._failures = 0
+        self._logins = 0
+        self._turns = 0
+        self._mismatches = 0
+        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
+
+    def wait_after(self, error: MirrorError) -> float | None:
+        """Return the seconds to wait before another attempt; None to give up."""
+        self.uncertain = False
+        if isinstance(error, StaleLogin):
+            self._logins += 1  # a new one is at hand: a new session uses it
+            return 0.0 if self._logins <= _LOGINS else None
+        if isinstance(error, WrongWay):
+            self._turns += 1
+            return 0.0 if self._turns <= _TURNS else None
+        if isinstance(error, IntegrityError):
+            self._mismatches += 1
+            return 0.0 if self._mismatches <= min(1, self._retries) else None
+        if not error.retryable or self._failures >= self._retries:
+            return None
+        at_destination = error.place is not None and error.place.side is Side.DESTINATION
+        self.uncertain = isinstance(error, NetworkError) and at_destination
+        self._failures += 1
+        return wait(self._failures - 1, self._chance)
 
 
 async def _copy_once(

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 
+import anyio
+
 from mirror.auth.challenge import Challenge, choose, parse
 from mirror.auth.credential import Credential
 from mirror.auth.keychain import Keychain
@@ -39,7 +41,9 @@ class Authorizing:
         self._keychain = keychain
         self._side = side
         self._one_scope = one_scope
+        self._proven: set[Credential] = set()
         self._refused: set[Credential] = set()
+        self._proving = anyio.Lock()
 
     @asynccontextmanager
     async def send(
@@ -58,7 +62,9 @@ class Authorizing:
         scopes = self._scopes(request, scope)
         login = await self._login(self._endpoint.challenge, repository, scopes)
         async with self._endpoint.send(_with_login(request, login)) as reply:
-            renewed = await self._renew(reply, login, repository, scopes)
+            # What somebody else says, where a redirect led, is nothing about our login.
+            own = origin(reply.url) == origin(base)
+            renewed = await self._renew(reply, login, repository, scopes) if own else None
             if renewed is None:
                 yield reply
                 return
@@ -81,14 +87,23 @@ class Authorizing:
         if credential is not None and credential.registry_token:
             return f"Bearer {credential.registry_token}"
         if challenge.scheme == "basic":
-            return self._basic(credential)
+            return await self._basic(credential)
         base = await self._endpoint.address()
         return f"Bearer {await self._tokens.get(challenge, base, scopes, credential)}"
 
-    def _basic(self, credential: Credential | None) -> str:
+    async def _basic(self, credential: Credential | None) -> str:
+        """Return the login with a password, which is tried once before many use it."""
+        if credential is None or not credential.username:
+            return ""
+        async with self._proving:
+            if credential not in self._proven | self._refused:
+                ping = Request("GET", "/v2/", {"Authorization": credential.basic})
+                async with self._endpoint.send(ping) as reply:
+                    refused = reply.status == HTTPStatus.UNAUTHORIZED
+                (self._refused if refused else self._proven).add(credential)
         if credential in self._refused:
-            raise Denied(f"401 Unauthorized: the login of {_who(credential)} was refused before")
-        return credential.basic if credential is not None and credential.username else ""
+            raise Denied(f"401 Unauthorized: the login of {credential.username!r} is refused")
+        return credential.basic
 
     async def _renew(
         self, reply: Reply, login: str, repository: Repository, scopes: Scopes
@@ -102,10 +117,7 @@ class Authorizing:
             return None
         self._endpoint.challenge = challenge
         credential = await self._keychain.find(repository, self._side)
-        if login.startswith("Basic ") and credential is not None:
-            self._refused.add(credential)
-            return None
-        if login and credential is not None and credential.registry_token:
+        if login.startswith("Basic ") or (login and credential and credential.registry_token):
             return None  # it is what it is, and would be refused again
         self._tokens.forget(login.removeprefix("Bearer "))
         wider = merge((*scopes, *_stated(asked)))
@@ -128,7 +140,3 @@ def _stated(challenge: Challenge | None) -> Scopes:
         except ValueError:
             continue
     return tuple(found)
-
-
-def _who(credential: Credential | None) -> str:
-    return repr(credential.username) if credential is not None else "an anonymous user"

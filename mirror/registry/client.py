@@ -59,12 +59,16 @@ class Acquaintance:
         self.quota = Quota()
         self._tell = tell
 
-    def learn_way(self, status: int, size: int, error: RegistryError) -> RegistryError:
-        """Learn from the refusal of a blob; return the error to raise for it."""
-        other = self.habit.after_refusal(status, size)
+    def learn_way(self, status: int, upload: Upload, error: RegistryError) -> RegistryError:
+        """Learn from the refusal of a blob; return the error to raise for it.
+
+        Of uploads that were refused at the same time only the first teaches.
+        """
+        other = upload.habit.after_refusal(status, upload.size)
         if other is None:
             return error
-        self.habit = other
+        if self.habit == upload.habit:
+            self.habit = other
         return WrongWay(error.message)
 
     def see(self, host: str, reply: Reply) -> None:
@@ -202,7 +206,7 @@ class Client:
                     if upload.sent(reply):
                         continue
                     error = failure(reply, await _read(reply, ERROR_LIMIT))
-                    raise self._known.learn_way(reply.status, upload.size, error)
+                    raise self._known.learn_way(reply.status, upload, error)
 
     def stalled(self, upload: Upload) -> None:
         """Raise NetworkError for an upload that the registry took no more of."""

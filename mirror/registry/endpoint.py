@@ -14,17 +14,20 @@ import anyio
 from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
+from mirror.registry.retrying import Retrying
 from mirror.wire.message import Reply, Request, Send
+from mirror.wire.redirect import origin
 
 
 class Endpoint:
     """One registry host: a Send that takes paths as well as addresses."""
 
-    def __init__(self, registry: Registry, send: Send, *, insecure: bool) -> None:
+    def __init__(self, registry: Registry, send: Send, *, insecure: bool, retries: int = 0) -> None:
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
-        self._send = send
+        self._ping_send = send
+        self._send = Retrying(send, retries).send
         self._plain = insecure or registry.is_loopback
         self._base = ""
         self._unreachable: MirrorError | None = None
@@ -77,7 +80,8 @@ class Endpoint:
 
     async def _ping(self, base: str) -> str:
         """Return the address if anything answers: what it means shows in the first request."""
-        async with self._send(Request("GET", f"{base}/v2/")) as reply:
-            if reply.status == HTTPStatus.UNAUTHORIZED:
+        async with self._ping_send(Request("GET", f"{base}/v2/")) as reply:
+            own = origin(reply.url) == origin(base)
+            if reply.status == HTTPStatus.UNAUTHORIZED and own:
                 self.challenge = choose(parse(reply.challenge))
             return base

@@ -16,6 +16,7 @@ from mirror.options import Options
 from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Acquaintance, Client, repositories
 from mirror.registry.endpoint import Endpoint
+from mirror.registry.retrying import Retrying
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
@@ -90,7 +91,8 @@ class Registries:
         options = self._options
         insecure = options.insecure_source if at_source else options.insecure_destination
         if (known := self._endpoints.get((registry, insecure))) is None:
-            send = self._transports[insecure].send
-            known = Endpoint(registry, send, insecure=insecure), Tokens(send)
+            send, retries = self._transports[insecure].send, options.retries
+            endpoint = Endpoint(registry, send, insecure=insecure, retries=retries)
+            known = endpoint, Tokens(Retrying(send, retries).send)
             self._endpoints[registry, insecure] = known
         return known

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import NetworkError, RegistryError, Untrusted
+from mirror.errors import NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import RequestSent, Tell
 from mirror.registry.trust import Trust
 from mirror.wire.message import Reply, Request
@@ -107,9 +107,7 @@ class Transport:
                 allow_redirects=False,
                 proxy=self._proxies.proxy_for(request.url),
                 ssl=self._tls(url.scheme, place),
-                timeout=_timeout(
-                    _STALL_TIMEOUT if isinstance(request.body, bytes) else _COMMIT_TIMEOUT
-                ),
+                timeout=_timeout(_STALL_TIMEOUT if request.repeatable else _COMMIT_TIMEOUT),
             ) as response:
                 yield Reply(
                     response.status,
@@ -124,6 +122,16 @@ class Transport:
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP as it should be"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
 
 
 def _timeout(silence: float) -> aiohttp.ClientTimeout:
@@ -151,5 +159,6 @@ def _network_error(error: Exception, place: str) -> NetworkError:
         case aiohttp.ServerDisconnectedError():
             return NetworkError(f"{place} closed the connection before it answered")
         case aiohttp.ClientPayloadError():
-            return NetworkError(f"{place} closed the connection before the body was complete")
-    return NetworkError(f"the connection to {place} broke: {error or type(error).__name__}")
+            return Truncated(f"{place} closed the connection before the body was complete")
+    # What the library says in full may hold an address with a login or a signature.
+    return NetworkError(f"the connection to {place} broke: {_reason(error)}")

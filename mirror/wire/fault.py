@@ -13,6 +13,7 @@ import msgspec
 
 from mirror.errors import Denied, NotFound, Refused, RegistryError, Throttled, TooLarge, Unsupported
 from mirror.wire.message import Reply
+from mirror.wire.patience import passes
 
 # Error bodies longer than this are not read: the interesting part comes first.
 ERROR_LIMIT = 16 * 1024
@@ -65,7 +66,9 @@ def failure(reply: Reply, content: bytes = b"") -> RegistryError:
         kind = _BY_CODE[code]
     answer = f"{reply.status} {_phrase(reply)}".strip()
     hint = _FULL if reply.status == 507 else None
-    return kind(f"{answer}: {text}" if text else answer, hint=hint)
+    error = kind(f"{answer}: {text}" if text else answer, hint=hint)
+    error.retryable = passes(reply.status)
+    return error
 
 
 def _phrase(reply: Reply) -> str:

@@ -28,6 +28,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterable[bytes] = b""
     length: int | None = None
+    repeatable: bool = True
+    """Whether sending it twice does no harm where the first may have arrived."""
     reads: tuple[str, ...] = ()
     """Other repositories of the registry that it takes content from, by their paths."""
 
@@ -36,7 +38,9 @@ class Request:
         if isinstance(self.body, bytes):
             if self.body:
                 object.__setattr__(self, "length", len(self.body))
-        elif self.length is None:
+            return
+        object.__setattr__(self, "repeatable", False)
+        if self.length is None:
             raise ValueError("a stream needs a length")
 
     def __str__(self) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
+from mirror.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
@@ -47,7 +49,21 @@ class Proxies:
 
 
 def _address(text: str) -> str:
-    return text if not text or "://" in text else f"http://{text}"
+    """Return a proxy's address in full; raise UsageError, which does not show it, if it is none."""
+    if not text:
+        return ""
+    address = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(address)
+        known = parts.port is None or parts.port > 0
+    except ValueError:
+        known = False
+    if not known or not parts.hostname:
+        raise UsageError(
+            "a proxy in the environment is no address",
+            hint="HTTPS_PROXY and HTTP_PROXY are http://[USER:PASSWORD@]HOST:PORT, encoded.",
+        )
+    return address
 
 
 def _matches(pattern: str, host: str, port: int) -> bool:

@@ -12,6 +12,9 @@ from math import inf
 
 from mirror.wire.message import Reply
 
+# Seconds.  Shorter windows are for pace, and are over before a run is.
+_SHORTEST_WINDOW = 600
+
 
 @dataclass(slots=True)
 class Quota:
@@ -25,7 +28,7 @@ class Quota:
     def see(self, reply: Reply) -> bool:
         """Take what a reply says of the limit; return whether it said anything."""
         said = _figures(reply.headers.get("ratelimit-remaining", ""))
-        if said is None:
+        if said is None or said[1] < _SHORTEST_WINDOW:
             return False
         # Answers to requests that travelled together come in any order: the
         # least of them is what is left.

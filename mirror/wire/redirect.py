@@ -38,6 +38,8 @@ def follow(request: Request, reply: Reply) -> Request:
         raise RegistryError(f"redirected to {there.hostname}, an address inside this network")
     if origin(reply.url) == origin(target):
         return replace(request, url=target)
+    if request.body:
+        raise RegistryError(f"redirected to {there.hostname} with a body that is for the registry")
     kept = {name: value for name, value in request.headers.items() if name != "Authorization"}
     return replace(request, url=target, headers=kept)
 

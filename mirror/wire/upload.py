@@ -14,6 +14,7 @@ from collections.abc import AsyncIterable
 from enum import Enum, auto
 from urllib.parse import quote, urlsplit
 
+from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
@@ -55,7 +56,9 @@ class Upload:
         """Whose blob the registry would not mount, although it has it, or for its own reasons."""
         self.digest = digest
         self.size = size
-        self._habit = (habit or Habit()).for_size(size)
+        self.habit = habit or Habit()
+        """What was known of the registry when this upload began."""
+        self._habit = self.habit.for_size(size)
         self._sent = 0
         self._repository = repository
         self._mount_from = mount_from
@@ -103,11 +106,11 @@ class Upload:
         if self._habit.method is Method.WHOLE or not length:
             joint = "&" if "?" in self._location else "?"
             url = f"{self._location}{joint}digest={_quoted(self.digest)}"
-            return Request("PUT", url, _OCTETS, body, length)
+            return Request("PUT", url, _OCTETS, body, length, repeatable=False)
         headers = dict(_OCTETS)
         if self._habit.method is Method.CHUNKED:
             headers["Content-Range"] = f"{self._sent}-{self._sent + length - 1}"
-        return Request("PATCH", self._location, headers, body, length)
+        return Request("PATCH", self._location, headers, body, length, repeatable=False)
 
     def sent(self, reply: Reply) -> bool:
         """Take the answer to `sending`."""
@@ -148,7 +151,10 @@ def resolve_location(reply: Reply) -> str:
     lost the port.  Raises RegistryError if it is no address.
     """
     here, there = urlsplit(reply.url), join(reply.url, reply.headers["Location"])
-    if here.hostname == there.hostname:
+    if here.hostname != there.hostname:
+        if (here.scheme, there.scheme) == ("https", "http"):
+            raise RegistryError(f"the upload goes on over plain http, at {there.hostname}")
+    else:
         if here.scheme == "https":
             there = there._replace(scheme="https")
         if there.port is None and here.port is not None:

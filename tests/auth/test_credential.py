@@ -40,7 +40,8 @@ def test_the_longest_key_that_names_the_repository_counts() -> None:
     [(HUB_KEY, "busybox"), ("docker.io", "team/app"), ("index.docker.io", "busybox"),
      ("docker.io/team", "team/app"), ("https://quay.io", "quay.io/a"),
      ("https://quay.io/v2/", "quay.io/a"), ("quay.io/v1/", "quay.io/a"),
-     ("http://localhost:5000", "localhost:5000/a"), ("localhost:5000", "localhost:5000/a")],
+     ("http://localhost:5000", "localhost:5000/a"), ("localhost:5000", "localhost:5000/a"),
+     ("quay.io/", "quay.io/a")],
 )  # fmt: skip
 def test_keys_come_in_many_spellings(key: str, repository: str) -> None:
     assert found({"auths": {key: encoded("me:x")}}, repository) == Credential("me", "x")
@@ -72,6 +73,23 @@ def test_helpers_come_before_entries_and_the_store_after_them() -> None:
     assert found(document, "empty.io/a") == Helper("desktop", "empty.io")
 
 
+def test_what_else_docker_keeps_in_its_file_is_no_login() -> None:
+    documents: list[object] = [
+        {"currentContext": "desktop-linux"},
+        {"auths": None},
+        {"HttpHeaders": {}},
+        {"auths": {"quay.io": None, "https://[bad": {"username": "me"}}},
+    ]
+    for document in documents:
+        assert found(document, "quay.io/a") is None
+
+
+def test_a_key_with_a_path_is_for_that_path() -> None:
+    document = {"auths": {"https://quay.io/org/app": encoded("me:x")}}
+
+    assert found(document, "quay.io/other/app") is None
+
+
 def test_the_old_dockercfg_is_the_entries_alone() -> None:
     assert found({"quay.io": encoded("me:x")}, "quay.io/a") == Credential("me", "x")
 
@@ -84,14 +102,17 @@ def test_a_file_may_hold_nothing(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"nonsense", b"[]", b'{"auths": 3}', b'{"auths": {"a": 3}}', b"\xff", b'{"a": 3}']
+    "content",
+    [b"nonsense", b"[]", b'{"auths": 3}', b'{"auths": {"a": 3}}', b"\xff", b'{"a.io": 3}'],
 )
 def test_a_damaged_file_is_named_with_the_place(content: bytes) -> None:
     with pytest.raises(UsageError, match=r"auth\.json: "):
         AuthFile("auth.json", content)
 
 
-@pytest.mark.parametrize("auth", ["!!!", "bm9", "\u00e4", base64.b64encode(b"\xff").decode()])
+@pytest.mark.parametrize(
+    "auth", ["c2VjcmV0", "!!!", "bm9", "\u00e4", base64.b64encode(b"\xff").decode()]
+)
 def test_a_damaged_entry_is_named_without_showing_it(auth: str) -> None:
     with pytest.raises(UsageError) as caught:
         found({"auths": {"quay.io": {"auth": auth}}}, "quay.io/a")

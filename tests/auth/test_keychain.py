@@ -126,6 +126,15 @@ async def test_a_helper_that_fails_is_named_and_what_it_said_is_not_shown(
     assert "top-secret" not in str(caught.value)
 
 
+async def test_a_helper_that_failed_is_not_asked_again(tmp_path: Path) -> None:
+    keychain = helped(tmp_path, "exit 3")
+    for _ in range(3):
+        with pytest.raises(Denied):
+            await keychain.find(APP, Side.SOURCE)
+
+    assert (tmp_path / "calls").read_text().count("x") == 1
+
+
 async def test_a_helper_that_is_not_there_is_named(tmp_path: Path) -> None:
     keychain = helped(tmp_path, "")
     (tmp_path / "docker-credential-tests").unlink()

@@ -33,6 +33,14 @@ def test_more_covers_less() -> None:
     assert covers((), ())
 
 
+def test_long_names_make_a_short_list() -> None:
+    have: Scopes = ()
+    for number in range(20):
+        have = widen(have, (A, Scope.pull(f"{'n' * 240}{number}")))
+
+    assert sum(len(str(scope)) for scope in have) < 2000
+
+
 scopes = st.lists(
     st.builds(Scope.pull, st.sampled_from([f"r{n}" for n in range(30)])), min_size=1, max_size=9
 ).map(lambda found: merge((A, *found)))

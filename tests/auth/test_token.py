@@ -12,7 +12,7 @@ from mirror.auth.challenge import Challenge
 from mirror.auth.credential import Credential
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens, read_token
-from mirror.errors import Denied, RegistryError
+from mirror.errors import Denied, NetworkError, RegistryError
 from mirror.wire.message import Reply, Request
 
 BASE = "https://r.io"
@@ -179,6 +179,39 @@ async def test_a_realm_keeps_its_own_query_and_may_be_relative() -> None:
 def test_what_is_no_token_is_an_error(content: bytes) -> None:
     with pytest.raises(RegistryError):
         read_token(content, "https://auth.io/token", 0)
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"token": null, "access_token": "x"}', b'{"token": "x", "expires_in": "300"}']
+)
+def test_tokens_come_in_odd_forms(content: bytes) -> None:
+    assert read_token(content, "https://auth.io/token", 0).text == "x"
+
+
+async def test_an_identity_token_that_is_refused_is_not_replaced_by_nobody() -> None:
+    server = Server((401, b""))
+    tokens = server.tokens()
+    for _ in range(3):
+        with pytest.raises(Denied):
+            await tokens.get(BEARER, BASE, PUSH, Credential(identity_token="id"))
+
+    assert [request.method for request in server.asked] == ["POST"]
+
+
+async def test_a_token_server_that_is_not_there_is_waited_for_once() -> None:
+    asked = []
+
+    @asynccontextmanager
+    async def send(request: Request) -> AsyncIterator[Reply]:
+        asked.append(request)
+        raise NetworkError("went silent")
+        yield Reply(200, "")
+
+    tokens = Tokens(send)
+    for name in "abc":
+        with pytest.raises(NetworkError, match="went silent"):
+            await tokens.get(BEARER, BASE, (Scope.push(name),), ME)
+    assert len(asked) == 1
 
 
 def test_a_token_may_have_either_name_and_is_not_shown() -> None:

@@ -27,6 +27,9 @@ def test_what_is_no_login_is_said_without_showing_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         Access(source_credentials="half-a-secret").keychain()
     assert "half-a-secret" not in str(caught.value)
+    (tmp_path / "crlf").write_bytes(b"tok\ren\r\n")
+    with pytest.raises(UsageError, match="control characters"):
+        Access(source_token=f"@{tmp_path}/crlf").keychain()
     with pytest.raises(UsageError, match="No such file"):
         Access(source_token=f"@{tmp_path}/none").keychain()
     assert "secret" not in repr(Access(source_credentials="me:secret"))

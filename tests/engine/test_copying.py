@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
@@ -381,6 +382,23 @@ async def test_a_limit_on_bodies_is_learnt_once_and_kept(
     assert asked(target)["PATCH uploads"] >= 2 * 3_000_000 // limit
 
 
+@pytest.mark.parametrize("refusal", ["limit", "method"])
+async def test_what_many_uploads_are_refused_at_once_is_learnt_once(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, refusal: str
+) -> None:
+    for number in range(12):
+        put(source.store, "a", Blob(b"{}", CONFIG), [layer(f"{number}", 2_000_000)], str(number))
+    if refusal == "limit":
+        target.body_limit = 1_200_000
+    else:
+        target.faults.append(Fault("PUT", "uploads.*digest", status=405, times=6))
+
+    result = await mirrored("S/a=T/a")
+
+    assert result.statuses == {Status.COPIED: 12}
+    assert target.store.sessions == {}
+
+
 async def test_chunks_of_a_size_that_was_asked_for(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:
@@ -421,6 +439,81 @@ async def test_what_a_quota_does_not_allow_is_deferred_and_not_asked_for(
     assert asked(source)["GET manifests"] == 3
     assert result.quotas[source.host].remaining == 0
     assert {i.error.category for i in result.images if i.error} == {"rate_limited"}
+
+
+KINDS = [
+    ("source", "GET", "_catalog"), ("source", "GET", "tags"), ("source", "HEAD", "manifests"),
+    ("source", "GET", "manifests"), ("source", "GET", "blobs"), ("target", "HEAD", "manifests"),
+    ("target", "POST", "uploads"), ("target", "PUT", "uploads"), ("target", "PUT", "manifests"),
+]  # fmt: skip
+SOON = {"Retry-After": "0"}
+
+
+PASSING = {
+    "503": Fault(status=503, headers=SOON, times=2),
+    "429": Fault(status=429, headers=SOON, times=2),
+    "reset": Fault(hang_up=True),
+    "cut": Fault(truncate=20),
+    "altered": Fault(corrupt=5),
+}
+
+
+def _can_be(name: str, method: str, noun: str) -> bool:
+    """Whether a fault can be told: only answers with a body can be cut, with a digest altered."""
+    with_digest = method == "GET" and noun in ("manifests", "blobs")
+    return {"cut": method == "GET", "altered": with_digest}.get(name, True)
+
+
+@pytest.mark.parametrize(
+    ("side", "method", "noun", "fault"),
+    [pytest.param(*kind, fault, id=f"{name}-{'-'.join(kind)}")
+     for kind in KINDS for name, fault in PASSING.items() if _can_be(name, *kind[1:])],
+)  # fmt: skip
+async def test_a_fault_that_passes_stops_nothing(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    side: str,
+    method: str,
+    noun: str,
+    fault: Fault,
+) -> None:
+    simple(source, "a", "1", "x")
+    registry = source if side == "source" else target
+    registry.faults.append(replace(fault, method=method, path=noun))
+
+    result = await mirrored("S/*=T/*", retries=5)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert same(source, target, "a", "1")
+    assert target.store.sessions == {}
+
+
+async def test_wrong_bytes_are_asked_for_once_more_and_then_told(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    source.faults.append(blobs(corrupt=0))
+
+    (failed,) = (await mirrored("S/a:1=T/a", retries=5, max_per_registry=1)).failures
+
+    assert failed.error is not None
+    assert failed.error.category == "integrity"
+    assert asked(source)["GET blobs"] == 2
+    assert target.store.sessions == {}
+
+
+async def test_a_commit_whose_answer_was_lost_is_not_repeated_blindly(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    target.faults.append(Fault("PUT", "uploads", deaf=True))
+
+    result = await mirrored("S/a:1=T/a", retries=5, max_per_registry=1)
+    kinds = asked(target)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert (kinds["PUT uploads"], kinds["HEAD blobs"]) == (2, 1)
 
 
 async def test_a_failed_leader_leaves_the_blob_to_the_next(

@@ -1,13 +1,22 @@
 """Logging in: what happens on a 401, at every kind of request."""
 
+import base64
+import json
+from datetime import UTC, datetime
+
 import pytest
 
 from mirror.auth.challenge import Challenge
+from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.server import EmbeddedRegistry
-from mirror.events import Status
+from mirror.engine.copying import copy
+from mirror.events import Status, Traffic
+from mirror.mapping.grammar import parse
+from mirror.options import Options
+from mirror.report.result import Result
 from tests.conftest import Copy
 from tests.engine.test_copying import asked, simple
 
@@ -142,6 +151,68 @@ async def test_the_first_scope_is_the_repository_that_is_worked_on(
     ] or several == [
         "/token?service=tests&scope=repository%3Aa%3Apull%2Cpush&scope=repository%3Ab%3Apull"
     ]
+
+
+def basic(registry: EmbeddedRegistry, *faults: Fault) -> None:
+    """Let a registry ask for a password, and refuse it where told."""
+    challenge = {"WWW-Authenticate": 'Basic realm="lock"'}
+    registry.faults.append(Fault("GET", "^/v2/$", 401, challenge))
+    for fault in faults:
+        fault.status, fault.headers = 401, challenge
+        registry.faults.append(fault)
+
+
+def known(registry: EmbeddedRegistry) -> Keychain:
+    """Log in to this registry and to no other."""
+    auth = base64.b64encode(b"me:secret").decode()
+    content = json.dumps({"auths": {registry.host: {"auth": auth}}})
+    return Keychain(environment={"DOCKER_AUTH_CONFIG": content})
+
+
+async def copied(lines: list[str], keychain: Keychain) -> Result:
+    result = Result(datetime.now(UTC))
+    await copy(parse(lines), Options(retries=0), result.take, Traffic(), keychain)
+    return result
+
+
+async def test_a_wrong_password_is_tried_once_by_however_many(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    basic(source, Fault(path=".*", times=999))
+    lines = [f"{source.host}/a:{n}={target.host}/a" for n in range(40)]
+
+    result = await copied(lines, known(source))
+
+    assert result.statuses == {Status.FAILED: 40}
+    assert len([r for r in source.log if r.login]) == 1
+
+
+async def test_one_repository_that_is_closed_does_not_close_the_others(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    for name in "abc":
+        simple(source, name, "1", name)
+    basic(source, Fault(path="/v2/b/", times=999))
+
+    result = await copied([f"{source.host}/{n}:1={target.host}/{n}" for n in "abc"], known(source))
+
+    assert result.statuses == {Status.COPIED: 2, Status.FAILED: 1}
+
+
+async def test_storage_behind_a_redirect_cannot_ask_for_the_login(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    simple(source, "a", "1", "x")
+    elsewhere = {"Location": f"http://{target.host}/stolen"}
+    source.faults.append(Fault("GET", "/blobs/", 307, elsewhere, times=9))
+    realm = {"WWW-Authenticate": f'Bearer realm="http://{target.host}/token"'}
+    target.faults.append(Fault("GET", "/stolen", 401, realm, times=9))
+
+    result = await copied([f"{source.host}/a:1={target.host}/a"], known(source))
+
+    assert result.statuses == {Status.FAILED: 1}
+    assert not [r for r in target.log if r.login]
+    assert not [r for r in target.log if r.path.startswith("/token")]
 
 
 async def test_the_login_never_goes_to_another_origin(

@@ -19,6 +19,13 @@ def test_a_reference_is_resolved_against_where_it_was_said(reference: str, addre
     assert join(HERE, reference).geturl() == address
 
 
+@pytest.mark.parametrize("reference", ["http://u:SECRET@q.io/x", "ftp://u:SECRET@q.io/?s=SECRET"])
+def test_a_login_in_an_address_is_refused_and_not_shown(reference: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        join(HERE, reference)
+    assert "SECRET" not in str(caught.value)
+
+
 @given(st.text() | st.text("htps:/[]@?#.0", max_size=30))
 def test_no_text_fails_otherwise_than_with_a_registry_error(reference: str) -> None:
     try:

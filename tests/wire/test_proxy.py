@@ -2,6 +2,7 @@
 
 import pytest
 
+from mirror.errors import UsageError
 from mirror.wire.proxy import Proxies
 
 ENVIRONMENT = {
@@ -26,6 +27,13 @@ ENVIRONMENT = {
 )  # fmt: skip
 def test_an_address_is_reached(url: str, proxy: str | None) -> None:
     assert Proxies.parse(ENVIRONMENT).proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize("text", ["http://u:SECRET@p.io:99999", "http://", "http://u:SECRET@:80"])
+def test_what_is_no_proxy_is_said_without_showing_it(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Proxies.parse({"HTTPS_PROXY": text})
+    assert "SECRET" not in str(caught.value)
 
 
 def test_a_star_exempts_everything_and_nothing_needs_no_proxy() -> None:

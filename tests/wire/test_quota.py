@@ -22,13 +22,13 @@ def test_the_figures_are_read_and_counted_down() -> None:
 
 def test_an_answer_that_was_overtaken_gives_nothing_back() -> None:
     quota = Quota()
-    quota.see(said("5"))
-    quota.see(said("9"))
+    quota.see(said("5;w=21600"))
+    quota.see(said("9;w=21600"))
 
     assert quota.remaining == 5
 
 
-@pytest.mark.parametrize("text", ["", "x", ";w=1", "-1;w=2", "\u00b2"])
+@pytest.mark.parametrize("text", ["", "x", ";w=1", "-1;w=21600", "\u00b2", "3", "3;w=60"])
 def test_who_says_nothing_has_no_limit(text: str) -> None:
     quota = Quota()
 

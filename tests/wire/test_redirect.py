@@ -73,5 +73,15 @@ def test_a_stream_is_not_sent_twice() -> None:
         follow(request, Reply(307, "https://r.io/x", {"Location": "/y"}))
 
 
+def test_a_body_is_for_the_registry_and_nobody_else() -> None:
+    request = Request("POST", "https://r.io/token", {}, b"refresh_token=secret")
+    here = Reply(307, "https://r.io/token", {"Location": "https://evil.io/"})
+
+    with pytest.raises(RegistryError, match=r"evil\.io with a body"):
+        follow(request, here)
+    back = Reply(307, "https://r.io/token", {"Location": "/token2"})
+    assert follow(request, back).body == b"refresh_token=secret"
+
+
 def test_an_origin_knows_its_default_port() -> None:
     assert origin("https://r.io/x") == origin("https://r.io:443/y") != origin("http://r.io/x")

@@ -106,8 +106,7 @@ def test_a_refused_commit_leaves_a_session_to_cancel() -> None:
      ("1", "https://r.io:443/v2/app/blobs/uploads/1"),
      ("//up.io/x", "https://up.io/x"),
      ("http://r.io/x?q=1", "https://r.io:443/x?q=1"),
-     ("https://r.io/x", "https://r.io:443/x"),
-     ("http://up.io/x", "http://up.io/x")],
+     ("https://r.io/x", "https://r.io:443/x")],
 )  # fmt: skip
 def test_a_location_is_resolved_and_otherwise_left_alone(location: str, resolved: str) -> None:
     here = "https://r.io:443/v2/app/blobs/uploads/"
@@ -115,7 +114,16 @@ def test_a_location_is_resolved_and_otherwise_left_alone(location: str, resolved
     assert resolve_location(Reply(202, here, {"Location": location})) == resolved
 
 
-@pytest.mark.parametrize("location", ["http://[::1/x", "https://r.io:99999/x", "ftp://r.io/x"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1/x",
+        "https://r.io:99999/x",
+        "ftp://r.io/x",
+        "http://up.io/x",
+        "https://u:p@r.io/x",
+    ],
+)
 def test_a_location_that_is_no_address_is_an_error(location: str) -> None:
     with pytest.raises(RegistryError):
         Upload(APP, DIGEST, 1).opened(session(location))

@@ -1,0 +1,101 @@
+"""Trying again, on a clock that only moves when somebody waits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from random import Random
+
+import anyio
+import pytest
+
+from mirror.errors import NetworkError, Untrusted
+from mirror.registry.retrying import Retrying
+from mirror.wire.message import Reply, Request
+
+
+class Host:
+    """Gives these answers one after the other, and 200 when there are none left."""
+
+    def __init__(self, *answers: int | Exception, retries: int = 5, told: str = "") -> None:
+        self.asked = 0
+        self.now = 0.0
+        self.waited: list[float] = []
+        self._answers = list(answers)
+        self._headers = {"Retry-After": told} if told else {}
+        self.retrying = Retrying(
+            self._send, retries, chance=Random(7), clock=lambda: self.now, sleep=self._sleep
+        )
+
+    async def get(self) -> int:
+        async with self.retrying.send(Request("GET", "/v2/x")) as reply:
+            return reply.status
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+    @asynccontextmanager
+    async def _send(self, request: Request) -> AsyncIterator[Reply]:
+        self.asked += 1
+        answer = self._answers.pop(0) if self._answers else 200
+        if isinstance(answer, Exception):
+            raise answer
+        yield Reply(answer, request.url, self._headers)
+
+
+async def test_what_passes_is_asked_again_until_it_has_passed() -> None:
+    host = Host(503, 500, NetworkError("reset"), 429)
+
+    assert await host.get() == 200
+    assert host.asked == 5
+    assert all(seconds <= 16 for seconds in host.waited)
+
+
+async def test_the_last_answer_counts_when_patience_is_over() -> None:
+    host = Host(*[500] * 9, retries=3)
+
+    assert await host.get() == 500
+    assert host.asked == 4
+
+
+async def test_the_last_error_counts_too() -> None:
+    with pytest.raises(NetworkError, match="last"):
+        await Host(NetworkError("first"), NetworkError("last"), retries=1).get()
+
+
+@pytest.mark.parametrize("answer", [404, 401, 507, Untrusted("no")])
+async def test_what_stays_is_asked_once(answer: int | Exception) -> None:
+    host = Host(answer)
+    with suppress(Untrusted):
+        await host.get()
+    assert host.asked == 1
+
+
+async def test_a_wait_that_was_told_is_waited_by_everybody_at_that_host() -> None:
+    host = Host(429, told="7")
+    async with anyio.create_task_group() as group:
+        group.start_soon(host.get)
+        await anyio.wait_all_tasks_blocked()
+
+    assert host.waited[0] == 7
+    host.now = 3
+    await host.get()
+    assert host.now == 7
+
+
+async def test_a_stream_is_sent_once() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    host = Host(503)
+    async with host.retrying.send(Request("PUT", "/x", body=body(), length=1)) as reply:
+        assert reply.status == 503
+    assert host.asked == 1
+
+
+async def test_what_breaks_while_a_reply_is_read_is_the_readers() -> None:
+    host = Host()
+    with pytest.raises(NetworkError):
+        async with host.retrying.send(Request("GET", "/x")):
+            raise NetworkError("the body broke off")
+    assert host.asked == 1
