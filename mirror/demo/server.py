@@ -53,6 +53,10 @@ class EmbeddedRegistry:
     keep_log: bool = False
     doorman: Doorman | None = None
     """Who asks for tokens at the door; None lets everybody in."""
+    mounts: bool = True
+    """Whether it mounts blobs; otherwise it opens a session, as for any it does not have."""
+    needs_length: bool = False
+    """Whether a body must say its length."""
     body_limit: int | None = None
     """Bytes of the largest body it takes, as a proxy in front of it may have it."""
     pulls: int | None = None
@@ -103,14 +107,9 @@ class EmbeddedRegistry:
         return response
 
     async def _fulfil(self, request: web.Request) -> web.Response:
-        if self.doorman is not None:
-            if request.path == "/token":
-                return web.json_response({"token": self.doorman.give()})
-            if not self.doorman.admits(request.headers.get("Authorization", "")):
-                return self._turned_away()
-        if self.body_limit is not None and (request.content_length or 0) > self.body_limit:
-            return _error(Refusal(413, "", "the body is too large"))
-        api = _Api(self.store, request, self.chunk_minimum)
+        if (stopped := self._stop(request)) is not None:
+            return stopped
+        api = _Api(self.store, request, self.chunk_minimum, mounts=self.mounts)
         for pattern, noun in _ROUTES:
             if found := pattern.fullmatch(request.path):
                 verb = "get" if request.method == "HEAD" else request.method.lower()
@@ -119,6 +118,20 @@ class EmbeddedRegistry:
                     return _error(Refusal(405, "UNSUPPORTED", f"no {request.method} here"))
                 return await _refusing(answer, found.groupdict())
         return _error(Refusal(404, "NOT_FOUND", "there is nothing at this address"))
+
+    def _stop(self, request: web.Request) -> web.Response | None:
+        """Answer in the API's place, as whoever stands before it would."""
+        length = request.content_length
+        if self.doorman is not None:
+            if request.path == "/token":
+                return web.json_response({"token": self.doorman.give()})
+            if not self.doorman.admits(request.headers.get("Authorization", "")):
+                return self._turned_away()
+        if self.body_limit is not None and (length or 0) > self.body_limit:
+            return _error(Refusal(413, "", "the body is too large"))
+        if self.needs_length and request.method in ("POST", "PUT", "PATCH") and length is None:
+            return _error(Refusal(411, "", "a length is needed"))
+        return None
 
     def _turned_away(self) -> web.Response:
         response = _error(Refusal(401, "UNAUTHORIZED", "a token is needed"))
@@ -131,7 +144,10 @@ class EmbeddedRegistry:
 class _Api:
     """What each method does to each noun; a Refusal becomes an error answer."""
 
-    def __init__(self, store: Store, request: web.Request, chunk_minimum: int | None) -> None:
+    def __init__(
+        self, store: Store, request: web.Request, chunk_minimum: int | None, *, mounts: bool
+    ) -> None:
+        self._mounts = mounts
         self._store = store
         self._chunk_minimum = chunk_minimum
         self._request = request
@@ -179,7 +195,7 @@ class _Api:
         return web.Response(status=202)
 
     async def post_uploads(self, name: str) -> web.Response:
-        if "mount" in self._query:
+        if "mount" in self._query and self._mounts:
             digest = parse_digest(self._query["mount"])
             if self._store.mount(name, digest, self._query.get("from")):
                 return self._stored(name, digest)
