@@ -55,6 +55,19 @@ class Task:
         return None
 
 
+class _OfRepository(Task):
+    """Base class: a question to one repository."""
+
+    __slots__ = ()
+
+    repository: Repository
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.repository.registry,)
+
+
 @dataclass(frozen=True, slots=True)
 class ListCatalog(Task):
     """Which repositories does a source registry have?  Answer: their paths."""
@@ -69,16 +82,11 @@ class ListCatalog(Task):
 
 
 @dataclass(frozen=True, slots=True)
-class ListTags(Task):
+class ListTags(_OfRepository):
     """Which tags does a source repository have?  Answer: their names."""
 
     repository: Repository
     rank = Rank.LIST
-
-    @property
-    def registries(self) -> tuple[Registry, ...]:
-        """See `Task`."""
-        return (self.repository.registry,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +107,16 @@ class Resolve(Task):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadManifest(Task):
+class ReadManifest(_OfRepository):
     """What does this manifest of a source repository say?  Answer: the manifest, verified."""
 
     repository: Repository
     digest: Digest
     rank = Rank.READ
 
-    @property
-    def registries(self) -> tuple[Registry, ...]:
-        """See `Task`."""
-        return (self.repository.registry,)
-
 
 @dataclass(frozen=True, slots=True)
-class FindRepository(Task):
+class FindRepository(_OfRepository):
     """Is there such a repository at the destination?  Answer: a bool."""
 
     repository: Repository
@@ -121,14 +124,9 @@ class FindRepository(Task):
     """Whether only a dry run asks this, where a run finds out by mounting."""
     rank = Rank.FIND
 
-    @property
-    def registries(self) -> tuple[Registry, ...]:
-        """See `Task`."""
-        return (self.repository.registry,)
-
 
 @dataclass(frozen=True, slots=True)
-class FindBlob(Task):
+class FindBlob(_OfRepository):
     """Is this blob in a destination repository?  Answer: a bool."""
 
     repository: Repository
@@ -136,11 +134,6 @@ class FindBlob(Task):
     spared: bool = False
     """Whether only a dry run asks this, where a run finds out by mounting."""
     rank = Rank.FIND
-
-    @property
-    def registries(self) -> tuple[Registry, ...]:
-        """See `Task`."""
-        return (self.repository.registry,)
 
 
 @dataclass(frozen=True, slots=True)
