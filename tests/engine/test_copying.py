@@ -655,6 +655,26 @@ async def test_a_manifest_larger_than_any_registry_takes_is_not_read_to_its_end(
     assert "larger than 10 MiB" in str(failed.error)
 
 
+async def test_an_index_that_seems_to_contain_itself_is_caught_by_its_digest(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    simple(source, "b", "1", "y")
+    child = source.store.manifest("a", "1").descriptor
+    listed = {"mediaType": OCI_INDEX, "digest": str(child.digest), "size": child.size}
+    itself = source.store.manifest("a", str(index(source.store, "a", "loop", [listed])))
+    source.faults.append(
+        Fault("GET", f"/v2/a/manifests/{child.digest}", 200, body=itself.content, times=99)
+    )
+
+    result = await mirrored("S/a:loop=T/a", "S/b:1=T/b")
+    (failed,) = result.failures
+
+    assert same(source, target, "b", "1")
+    assert failed.error is not None
+    assert (failed.error.category, "source" in str(failed.error)) == ("integrity", True)
+
+
 async def test_a_registry_that_cannot_be_reached_is_tried_once_for_all_its_images(
     source: EmbeddedRegistry, mirrored: Copy
 ) -> None:
