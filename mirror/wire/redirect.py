@@ -2,11 +2,9 @@
 
 Followed by hand, since a registry's redirect goes to somebody else's storage:
 the login stays behind when the origin changes (S3 answers 400 to two of them,
-and it would be a leak), https never falls back to http, and a public registry
-cannot send us to an address inside our own network.
+and it would be a leak), and https never falls back to http.
 """
 
-import ipaddress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -34,8 +32,6 @@ def follow(request: Request, reply: Reply) -> Request:
     target = there.geturl()
     if here.scheme == "https" and there.scheme == "http":
         raise RegistryError(f"redirected from https to plain http at {there.hostname}")
-    if _is_inside(there.hostname or "") and not _is_inside(here.hostname or ""):
-        raise RegistryError(f"redirected to {there.hostname}, an address inside this network")
     if origin(reply.url) == origin(target):
         return replace(request, url=target)
     if request.body:
@@ -49,14 +45,3 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, parts.port or default
-
-
-def _is_inside(host: str) -> bool:
-    """Whether this is a literal address that only our own network can mean."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return address.is_private or address.is_loopback or address.is_link_local

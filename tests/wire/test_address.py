@@ -19,6 +19,15 @@ def test_a_reference_is_resolved_against_where_it_was_said(reference: str, addre
     assert join(HERE, reference).geturl() == address
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "localhost", "a.localhost"]
+)
+def test_a_public_registry_cannot_name_an_address_inside_our_network(host: str) -> None:
+    with pytest.raises(RegistryError, match="inside this network"):
+        join(HERE, f"https://{host}/x")
+    assert join("http://10.0.0.9:5000/", f"https://{host}/x").hostname == host.strip("[]")
+
+
 @pytest.mark.parametrize("reference", ["http://u:SECRET@q.io/x", "ftp://u:SECRET@q.io/?s=SECRET"])
 def test_a_login_in_an_address_is_refused_and_not_shown(reference: str) -> None:
     with pytest.raises(RegistryError) as caught:
