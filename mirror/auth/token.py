@@ -4,6 +4,7 @@ Docker's token specification: a GET with the scopes, or the OAuth2 form where
 there is an identity token to exchange.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,9 +31,11 @@ _MARGIN_SHARE = 0.2
 # Tokens are a few KiB; more is not a token.
 _ANSWER_LIMIT = 64 * 1024
 _CLIENT = "oci-mirror"
-# What token servers answer to a request for more than one scope that they do not like.
 # What those answer that know of no exchange of identity tokens.
 _NO_EXCHANGE = frozenset({400, 404, 405})
+# Seconds for which a token server that was not there is not asked again.
+_GONE_FOR = 30.0
+# What token servers answer to a request for more than one scope that they do not like.
 _TOO_MANY = frozenset({400, 403, 404, 414, 431})
 
 
@@ -75,7 +78,7 @@ class Tokens:
         self._tokens: dict[_Key, Token] = {}
         self._locks: dict[_Key, anyio.Lock] = {}
         self._single: set[str] = set()
-        self._gone: dict[str, str] = {}
+        self._gone: dict[str, tuple[float, str]] = {}
         self._proven: set[_Login] = set()
         self._proving: dict[_Login, anyio.Lock] = {}
         self._refused: dict[_Login, str] = {}
@@ -107,8 +110,9 @@ class Tokens:
         self, challenge: Challenge, base: str, scopes: Scopes, credential: Credential | None
     ) -> Token:
         realm = _realm(challenge, base)
-        if (gone := self._gone.get(realm.partition("?")[0])) is not None:
-            raise NetworkError(gone)
+        since, reason = self._gone.get(realm.partition("?")[0], (-math.inf, ""))
+        if self._clock() - since < _GONE_FOR:
+            raise NetworkError(reason)
         login = (realm, credential)
         if credential is None or login in self._proven:
             return await self._try(realm, challenge, scopes, credential)
@@ -150,12 +154,12 @@ class Tokens:
     async def _ask(self, request: Request) -> Token | Reply:
         """Return the token, or the reply that refuses it, its body read into the reason.
 
-        A token server that is not there is not waited for again.
+        A token server that is not there is left alone for a while by everybody.
         """
         try:
             return await self._ask_once(request)
         except NetworkError as error:
-            self._gone[request.url.partition("?")[0]] = error.message
+            self._gone[request.url.partition("?")[0]] = (self._clock(), error.message)
             raise
 
     async def _ask_once(self, request: Request) -> Token | Reply:

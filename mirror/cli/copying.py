@@ -14,7 +14,7 @@ from mirror.cli.loop import run
 from mirror.cli.output import check_writable, write
 from mirror.cli.terminal import Terminal
 from mirror.engine.copying import copy
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import ExitCode, MirrorError, UsageError
 from mirror.events import Event, ImageSettled, QuotaSeen, Status, Traffic
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.options import Options
@@ -82,12 +82,15 @@ async def copy_and_tell(
             terminal.showing(telling.progress, telling.traffic, progress),
         ):
             plan = await copy(rules, options, telling.take, telling.traffic, keychain, proxies())
-    finally:
-        # Also when a bug of ours ended it: somebody has to go on from here.
-        document = result.json(telling.seconds)
-        write([(report, document), (retry_file, result.retry_lines().encode())])
+    except UsageError:
+        raise  # nothing was sent: what an earlier run wrote still holds
+    except BaseException:
+        # Also when a bug of ours ended it somebody has to go on from here.
+        telling.write_down(report, retry_file)
+        raise
+    written = telling.write_down(report, retry_file)
     if json:
-        terminal.print(document.decode().rstrip("\n"))
+        terminal.print(result.json(telling.seconds).decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))
     for quota in result.quotas.values():
@@ -96,7 +99,7 @@ async def copy_and_tell(
         terminal.say("interrupted: what was not done yet is deferred", "bold")
     if verbosity >= 0:
         terminal.say(telling.summary())
-    return interruption.exit_code or result.exit_code
+    return interruption.exit_code or result.exit_code or written
 
 
 class _Telling:
@@ -120,6 +123,17 @@ class _Telling:
         """Say in one line what it came to."""
         requests = self.result.requests.total()
         return summary(self.result.statuses, self.traffic.moved, requests, self.seconds)
+
+    def write_down(self, report: Path | None, retry_file: Path | None) -> ExitCode:
+        """Write the files that were asked for; say what cannot be written, which is a failure."""
+        document = self.result.json(self.seconds)
+        try:
+            write([(report, document), (retry_file, self.result.retry_lines().encode())])
+        except MirrorError as error:
+            self.terminal.say(f"mirror: {error}", "red")
+            self.terminal.say(f"  {error.hint}", "dim")
+            return ExitCode.FAILED
+        return ExitCode.DONE
 
     def take(self, event: Event) -> None:
         """Take the next event."""

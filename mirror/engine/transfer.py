@@ -11,6 +11,7 @@ from mirror.errors import (
     IntegrityError,
     MirrorError,
     NetworkError,
+    RegistryError,
     Side,
     StaleLogin,
     WrongWay,
@@ -30,8 +31,6 @@ _COMMIT_TIMEOUT = 900.0
 # Seconds in which a session whose opening was cancelled may still be opened, to
 # be closed again; an interrupted run has five.
 _OPEN_GRACE = 2.0
-
-
 # Times one blob is begun again with a new login, and steps towards chunks that are
 # small enough.
 _LOGINS = 2
@@ -112,8 +111,15 @@ async def copy_blob(
                 raise
             await anyio.sleep(seconds)
         # The answer to a commit may be all that was lost.
-        if attempts.uncertain and await destination.has(task.blob.digest):
+        if attempts.uncertain and await _arrived(destination, task.blob):
             return Landed(Landing.COPIED)
+
+
+async def _arrived(destination: Client, blob: Descriptor) -> bool:
+    try:
+        return await destination.has(blob.digest)
+    except RegistryError:
+        return False  # some logins may push and not look
 
 
 class _Attempts:

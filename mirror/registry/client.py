@@ -45,8 +45,6 @@ from mirror.wire.upload import State, Upload
 # Seconds to spend on telling a registry that an upload will not go on; it
 # forgets the session by itself after days.
 _CANCEL_TIMEOUT = 3.0
-
-
 # What is wrong with an answer that opens no session and says nothing.
 _NO_SESSION = b"no upload session was opened"
 

@@ -198,7 +198,7 @@ async def test_an_identity_token_that_is_refused_is_not_replaced_by_nobody() -> 
     assert [request.method for request in server.asked] == ["POST"]
 
 
-async def test_a_token_server_that_is_not_there_is_waited_for_once() -> None:
+async def test_a_token_server_that_is_not_there_is_left_alone_for_a_while() -> None:
     asked = []
 
     @asynccontextmanager
@@ -207,11 +207,17 @@ async def test_a_token_server_that_is_not_there_is_waited_for_once() -> None:
         raise NetworkError("went silent")
         yield Reply(200, "")
 
-    tokens = Tokens(send)
+    now = 0.0
+    tokens = Tokens(send, lambda: now)
     for name in "abc":
         with pytest.raises(NetworkError, match="went silent"):
             await tokens.get(BEARER, BASE, (Scope.push(name),), ME)
     assert len(asked) == 1
+
+    now = 31.0
+    with pytest.raises(NetworkError):
+        await tokens.get(BEARER, BASE, PUSH, ME)
+    assert len(asked) == 2
 
 
 def test_a_token_may_have_either_name_and_is_not_shown() -> None:

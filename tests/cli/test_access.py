@@ -50,6 +50,22 @@ def test_what_cannot_be_read_ends_before_anything_is_sent(
     assert (ran.code, said in ran.err) == (2, True), ran.err
 
 
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [(("--certificate-authority", "/nonexistent"), {}), ((), {"HTTPS_PROXY": "http://"})],
+)
+def test_a_request_that_makes_no_sense_leaves_the_last_report_alone(
+    mirror: Run, tmp_path: Path, words: tuple[str, ...], env: dict[str, str]
+) -> None:
+    report = tmp_path / "run.json"
+    report.write_text("last night's")
+
+    ran = mirror("a.io/b:1=c.io/d", "--report", str(report), *words, **env)
+
+    assert ran.code == 2
+    assert report.read_text() == "last night's"
+
+
 def test_a_damaged_auth_file_is_named_with_the_place(mirror: Run, tmp_path: Path) -> None:
     file = tmp_path / "auth.json"
     file.write_text('{"auths": {"quay.io": 3}}')

@@ -193,6 +193,7 @@ def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(
     assert ran.code == 1
     assert "/dev/full: No space left on device" in ran.err
     assert "not written" in ran.err
+    assert "1 failed" in ran.err, "the summary is told all the same"
     assert retry.read_text() == f"{catalog}/none:1={empty}/a:1\n"
 
 
