@@ -11,15 +11,20 @@
     │   │   └── QuotaUsed          it said beforehand that it would; deferred, not failed
     │   ├── TooLarge               the body is more than it takes     (too_large)
     │   ├── WrongWay               a blob must be sent otherwise
+    │   ├── SessionLost            it forgot the upload that was under way
+    │   ├── Incomplete             it misses what a manifest names
     │   ├── Refused                a rule of its own forbids it       (policy)
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
     │   ├── Truncated              not all of it
+    │   ├── Dropped                the connection had been closed before we used it again
+    │   ├── Unreachable            nothing has come back for a while; it is not asked any more
     │   └── Untrusted              from somebody we cannot believe in
     ├── IntegrityError             not the bytes that were promised   (integrity)
     │   ├── DigestMismatch
-    │   └── SizeMismatch
+    │   ├── SizeMismatch
+    │   └── Spoiled                a registry says that it received others than we sent
     └── Bug                        a fault of this program            (unsupported)
 
 The number is the process's exit code, the word in brackets the error class of
@@ -77,6 +82,8 @@ class MirrorError(Exception):
     """Whether the same may go well at another time."""
     hint: str = ""
     """One sentence for the operator: what to try next."""
+    attempts: int = 1
+    """How often it was tried before this was the answer."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -124,6 +131,8 @@ class RegistryError(MirrorError):
     """A registry refused or misbehaved."""
 
     hint = "The registry's own log may say more about this request."
+    code: str = ""
+    """The specification's error code, where one came with the answer."""
 
 
 class Denied(RegistryError):
@@ -171,6 +180,18 @@ class WrongWay(RegistryError):
     """A blob was not taken the way it was sent, and there is another way to try."""
 
 
+class SessionLost(RegistryError):
+    """The registry does not know the upload session any more; another can be opened."""
+
+    retryable = True
+
+
+class Incomplete(RegistryError):
+    """The registry refuses a manifest since it misses what the manifest names."""
+
+    hint = "Replicas that lag behind and clean-ups that run meanwhile do this; run again later."
+
+
 class Refused(RegistryError):
     """A rule forbids it, not a fault."""
 
@@ -201,6 +222,17 @@ class NetworkError(MirrorError):
 
 class Truncated(NetworkError):
     """An answer began and did not end."""
+
+
+class Dropped(NetworkError):
+    """A kept connection turned out to be closed when it was used again; nothing was heard."""
+
+
+class Unreachable(NetworkError):
+    """Nothing has come back from the host for a while, so this was not even sent."""
+
+    retryable = False
+    hint = "Check the registry; when it answers again, run again: only what is left is done."
 
 
 class Untrusted(NetworkError):
@@ -240,3 +272,9 @@ class SizeMismatch(IntegrityError):
         super().__init__(f"expected {expected} bytes, received {actual}")
         self.expected = expected
         self.actual = actual
+
+
+class Spoiled(IntegrityError):
+    """A registry computed another digest from what was checked before it was sent."""
+
+    hint = "A proxy in front of the registry may alter or cut bodies; --chunk-size may get around."

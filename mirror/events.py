@@ -111,6 +111,22 @@ class QuotaSeen:
     window: int
 
 
+@dataclass(frozen=True, slots=True)
+class HostPaused:
+    """A host asked everybody to wait so many seconds, with this status."""
+
+    host: str
+    seconds: float
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionClosed:
+    """The deadline has come: what has begun goes on, so many images are put off."""
+
+    deferred: int
+
+
 Event = (
     ImagesFound
     | ImageSettled
@@ -120,8 +136,21 @@ Event = (
     | ManifestPushed
     | RequestSent
     | QuotaSeen
+    | HostPaused
+    | AdmissionClosed
 )
 Tell = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Effort:
+    """How hard one piece of work was: the most attempts that any part of it took."""
+
+    attempts: int = 1
+
+    def note(self, attempts: int) -> None:
+        """Learn how often some part of it was tried."""
+        self.attempts = max(self.attempts, attempts)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,21 @@ DEFAULT_RETRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds of silence after which a connection is given up; a body may take for ever."""
+
+    connect: float = 10.0
+    """Until a connection stands."""
+    stall: float = 30.0
+    """Until the next byte comes, or the next chunk is taken."""
+    commit: float = 900.0
+    """After the last byte of a blob, which registries hash and move before they answer."""
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How to copy; the fields mean what the options of the command line mean."""
 
@@ -30,3 +45,6 @@ class Options:
     """Requests in flight to one registry host, at most."""
     max_registry: int | None = None
     """Registry hosts worked on at once, at most, but a copy gets its two; None is no limit."""
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    deadline: float | None = None
+    """Seconds after which nothing new is begun; None is no limit."""

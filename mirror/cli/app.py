@@ -15,7 +15,13 @@ from mirror import __version__
 from mirror.cli import parameters as given
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
-from mirror.options import DEFAULT_MAX_PER_REGISTRY, DEFAULT_RETRIES, Options
+from mirror.options import (
+    DEFAULT_MAX_PER_REGISTRY,
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUTS,
+    Options,
+    Timeouts,
+)
 
 _HELP = """Copy container images and other OCI artifacts from registry to registry.
 
@@ -82,6 +88,9 @@ class _DefaultCommand(typer.core.TyperGroup):
         return super().parse_args(ctx, args)
 
 
+# Somebody sits and waits for an inspection.
+_LOOK_RETRIES = 2
+
 app = typer.Typer(
     cls=_DefaultCommand,
     help=_HELP,
@@ -119,6 +128,10 @@ def copy(
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
     max_registry: given.MaxRegistry = None,
     retries: given.Retries = DEFAULT_RETRIES,
+    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall,
+    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect,
+    commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit,
+    deadline: given.Deadline = None,
     authfile: given.Authfile = None,
     src_creds: given.SourceCredentials = None,
     dest_creds: given.DestinationCredentials = None,
@@ -148,6 +161,8 @@ def copy(
         max_per_registry=max_per_registry,
         max_registry=max_registry,
         retries=retries,
+        timeouts=Timeouts(connect=connect_timeout, stall=stall_timeout, commit=commit_timeout),
+        deadline=given.deadline(deadline) if deadline is not None else None,
         chunk_size=given.size(chunk_size) if chunk_size is not None else None,
         skip_multiple_scopes=skip_multiple_scopes,
         certificate_authority=certificate_authority,
@@ -183,7 +198,9 @@ def inspect(
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
     """Show what a registry says of an image."""
-    options = Options(insecure_source=insecure, certificate_authority=certificate_authority)
+    options = Options(
+        insecure_source=insecure, certificate_authority=certificate_authority, retries=_LOOK_RETRIES
+    )
     _call(
         "mirror.cli.inspecting",
         reference,

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,22 @@ from mirror.cli.output import check_writable, write
 from mirror.cli.terminal import Terminal
 from mirror.engine.copying import copy
 from mirror.errors import ExitCode, MirrorError, UsageError
-from mirror.events import Event, ImageSettled, QuotaSeen, Status, Traffic
+from mirror.events import (
+    AdmissionClosed,
+    Event,
+    HostPaused,
+    ImageSettled,
+    QuotaSeen,
+    Status,
+    Traffic,
+)
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.options import Options
 from mirror.report.progress import Progress, summary
 from mirror.report.result import Result
+
+# Seconds for which a host is left alone that are worth a line.
+_WORTH_SAYING = 5.0
 
 
 def main(
@@ -113,6 +125,7 @@ class _Telling:
         self._json = json
         self._verbosity = verbosity
         self._began = time.monotonic()
+        self._pauses: defaultdict[str, float] = defaultdict(float)
 
     @property
     def seconds(self) -> float:
@@ -139,8 +152,27 @@ class _Telling:
         """Take the next event."""
         self.result.take(event)
         self.progress.take(event)
-        if isinstance(event, ImageSettled):
-            self._settled(event)
+        match event:
+            case ImageSettled():
+                self._settled(event)
+            case HostPaused():
+                self._paused(event)
+            case AdmissionClosed() if self._verbosity >= 0:
+                self.terminal.say(
+                    f"the deadline has come: {event.deferred} images are deferred, "
+                    "what has begun goes on",
+                    "bold",
+                )
+
+    def _paused(self, pause: HostPaused) -> None:
+        """Say that a host is left alone for a while, once for all who wait for it."""
+        now = time.monotonic()
+        if self._verbosity < 0 or pause.seconds < _WORTH_SAYING or now < self._pauses[pause.host]:
+            return
+        self._pauses[pause.host] = now + pause.seconds
+        self.terminal.say(
+            f"{pause.host} answers {pause.status}: left alone for {pause.seconds:.0f} s", "dim"
+        )
 
     def _settled(self, image: ImageSettled) -> None:
         match image.status:

@@ -4,11 +4,14 @@ One alias per option, so that it means the same wherever a command takes it.
 """
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from mirror.cli.moment import seconds_until
 
 _WHAT = "What to copy"
 _HOW = "How to copy it"
@@ -50,6 +53,14 @@ def size(text: str) -> int:
     base = 1024 if unit.endswith("i") else 1000
     power = " kmg".index(unit[:1] or " ")
     return int(found[1]) * int(base**power)
+
+
+def deadline(text: str) -> float:
+    """Read a time of day or a duration as seconds from now; raise BadParameter if it is none."""
+    try:
+        return seconds_until(text, datetime.now())  # noqa: DTZ005 - by the clock on the wall
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 Mappings = Annotated[
@@ -118,6 +129,45 @@ Retries = Annotated[
         min=0,
         metavar="N",
         meaning="Attempts beyond the first, for one request and for one blob.",
+    ),
+]
+StallTimeout = Annotated[
+    float,
+    _option(
+        _LIMITS,
+        "--stall-timeout",
+        min=0.1,
+        metavar="SECONDS",
+        meaning="Give up a connection on which nothing moves for so long, and try again.",
+    ),
+]
+ConnectTimeout = Annotated[
+    float,
+    _option(
+        _LIMITS,
+        "--connect-timeout",
+        min=0.1,
+        metavar="SECONDS",
+        meaning="Give up connecting after so long, and try again.",
+    ),
+]
+CommitTimeout = Annotated[
+    float,
+    _option(
+        _LIMITS,
+        "--commit-timeout",
+        min=0.1,
+        metavar="SECONDS",
+        meaning="Wait so long for an answer after the last byte of a blob.",
+    ),
+]
+Deadline = Annotated[
+    str | None,
+    _option(
+        _LIMITS,
+        "--deadline",
+        metavar="TIME",
+        meaning="Begin nothing new after this time of day (06:00) or duration (4h).",
     ),
 ]
 ChunkSize = Annotated[

@@ -32,6 +32,13 @@ async def copy(
     planner = Planner(rules, options)
     schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
     async with Registries(options, tell, keychain or Keychain(), proxies) as registries:
-        performer = Performer(registries, tell, traffic, summary, options.retries)
-        await run(planner, schedule, performer.perform, tell, fail_fast=options.fail_fast)
+        performer = Performer(registries, options, tell, traffic, summary)
+        await run(
+            planner,
+            schedule,
+            performer.perform,
+            tell,
+            fail_fast=options.fail_fast,
+            deadline=options.deadline,
+        )
     return summary

@@ -1,17 +1,24 @@
 """One function per kind of task: what carrying it out means."""
 
-from mirror.engine.transfer import copy_blob
-from mirror.errors import DigestMismatch, NotFound, Side, Truncated
+from random import Random
+
+import anyio
+
+from mirror.engine.transfer import Transfer
+from mirror.errors import IntegrityError, MirrorError, NotFound, Side, Truncated
 from mirror.events import (
     BlobLanded,
     BlobStarted,
     BlobStopped,
+    Effort,
     Landing,
     ManifestPushed,
     Tell,
     Traffic,
 )
 from mirror.image.manifest import Descriptor
+from mirror.image.reference import Repository
+from mirror.options import Options
 from mirror.plan.summary import Summary
 from mirror.plan.task import (
     Answer,
@@ -26,7 +33,9 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
+from mirror.registry.client import Client
 from mirror.registry.registries import Registries
+from mirror.wire.patience import wait
 
 
 class Performer:
@@ -35,55 +44,71 @@ class Performer:
     def __init__(
         self,
         registries: Registries,
+        options: Options,
         tell: Tell,
         traffic: Traffic,
         rehearsal: Summary | None = None,
-        retries: int = 0,
     ) -> None:
-        self._retries = retries
         self._registries = registries
+        self._options = options
         self._tell = tell
         self._traffic = traffic
         self._rehearsal = rehearsal
+        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
 
-    async def perform(self, task: Task) -> Answer:
+    async def perform(self, task: Task, effort: Effort) -> Answer:
         """Carry out a task and return its answer; raise MirrorError if it cannot be done.
 
-        With a rehearsal, tasks that change something are only counted there.
+        How hard that was is noted in ``effort``.  With a rehearsal, tasks that
+        change something are only counted there.
         """
         if self._rehearsal is not None and not task.asks:
             return self._rehearsal.rehearse(task)
-        for _ in range(self._retries if task.asks else 0):
+        if isinstance(task, CopyBlob):
+            return await self._copy_blob(task, effort)
+        cut, wrong = 0, 0
+        while True:
             try:
-                return await self._carry_out(task)
-            except (Truncated, DigestMismatch):
-                continue  # what was read of the answer was not the answer
-        return await self._carry_out(task)
+                return await self._carry_out(task, effort)
+            except MirrorError as error:
+                # What was read of the answer was not the answer: no request can tell.
+                if isinstance(error, Truncated) and cut < self._options.retries:
+                    await anyio.sleep(wait(cut, self._chance))
+                    cut += 1
+                elif _is_wrong(error) and wrong < min(1, self._options.retries):
+                    wrong += 1
+                else:
+                    raise
+            effort.note(1 + cut + wrong)
 
-    async def _carry_out(self, task: Task) -> Answer:
+    async def _carry_out(self, task: Task, effort: Effort) -> Answer:
         match task:
             case Resolve():
-                return await self._resolve(task)
+                return await self._resolve(task, effort)
             case ReadManifest():
-                source = self._registries.client(task.repository, Side.SOURCE)
+                source = self._source(task.repository, effort)
                 return await source.manifest(str(task.digest), task.digest)
             case FindRepository():
-                return await self._find_repository(task)
+                return await self._find_repository(task, effort)
             case FindBlob():
-                return await self._find_blob(task)
-            case CopyBlob():
-                return await self._copy_blob(task)
+                return await self._find_blob(task, effort)
             case PutManifest():
-                await self._put_manifest(task)
+                await self._put_manifest(task, effort)
                 return None
             case ListTags():
-                return await self._registries.client(task.repository, Side.SOURCE).tags()
+                return await self._source(task.repository, effort).tags()
             case ListCatalog():
                 return await self._registries.catalog(task.registry)
         raise AssertionError(f"no such task: {task!r}")
 
-    async def _resolve(self, task: Resolve) -> Descriptor | None:
-        client = self._registries.client(task.reference.repository, task.side)
+    def _source(self, repository: Repository, effort: Effort) -> Client:
+        return self._registries.client(repository, Side.SOURCE, effort)
+
+    def _destination(self, repository: Repository, effort: Effort) -> Client:
+        return self._registries.client(repository, Side.DESTINATION, effort)
+
+    async def _resolve(self, task: Resolve, effort: Effort) -> Descriptor | None:
+        client = self._registries.client(task.reference.repository, task.side, effort)
         try:
             return await client.resolve(task.reference.target)
         except NotFound:
@@ -91,16 +116,14 @@ class Performer:
                 raise
             return None
 
-    async def _find_repository(self, task: FindRepository) -> bool:
-        found = await self._registries.client(task.repository, Side.DESTINATION).exists()
+    async def _find_repository(self, task: FindRepository, effort: Effort) -> bool:
+        found = await self._destination(task.repository, effort).exists()
         if self._rehearsal is not None:
             self._rehearsal.looked(task, found=found)
         return found
 
-    async def _find_blob(self, task: FindBlob) -> bool:
-        found = await self._registries.client(task.repository, Side.DESTINATION).has(
-            task.blob.digest
-        )
+    async def _find_blob(self, task: FindBlob, effort: Effort) -> bool:
+        found = await self._destination(task.repository, effort).has(task.blob.digest)
         if self._rehearsal is not None:
             self._rehearsal.looked(task, found=found)
         if found:
@@ -109,21 +132,28 @@ class Performer:
             )
         return found
 
-    async def _copy_blob(self, task: CopyBlob) -> Landed:
-        source = self._registries.client(task.source, Side.SOURCE)
-        destination = self._registries.client(task.destination, Side.DESTINATION)
+    async def _copy_blob(self, task: CopyBlob, effort: Effort) -> Landed:
+        source = self._source(task.source, effort)
+        destination = self._destination(task.destination, effort)
         blob = task.blob
+        transfer = Transfer(source, destination, task, self._options, self._traffic, effort)
         self._tell(BlobStarted(task.destination, blob.digest, blob.size))
         try:
-            landed = await copy_blob(source, destination, task, self._traffic, self._retries)
+            landed = await transfer.copy()
         except BaseException:
             self._tell(BlobStopped(task.destination, blob.digest))
             raise
         self._tell(BlobLanded(task.destination, blob.digest, blob.size, landed.landing))
         return landed
 
-    async def _put_manifest(self, task: PutManifest) -> None:
-        repository = task.destination.repository
-        client = self._registries.client(repository, Side.DESTINATION)
+    async def _put_manifest(self, task: PutManifest, effort: Effort) -> None:
+        if task.wait:
+            await anyio.sleep(task.wait)
+        client = self._destination(task.destination.repository, effort)
         await client.put(task.manifest, task.destination.target)
         self._tell(ManifestPushed(task.destination, task.manifest.digest))
+
+
+def _is_wrong(error: MirrorError) -> bool:
+    """Whether an answer was not what it should be, and may be the next time."""
+    return isinstance(error, IntegrityError) or error.retryable

@@ -8,15 +8,22 @@ from anyio.abc import TaskGroup
 
 from mirror.engine.schedule import Schedule
 from mirror.errors import Bug, MirrorError
-from mirror.events import ImageSettled, Status, Tell
+from mirror.events import Effort, ImageSettled, Status, Tell
 from mirror.plan.planner import Planner
 from mirror.plan.task import Answer, Task
 
-Perform = Callable[[Task], Awaitable[Answer]]
+Perform = Callable[[Task, Effort], Awaitable[Answer]]
+"""Carries a task out and returns its answer; notes in the effort how hard it was."""
 
 
 async def run(
-    planner: Planner, schedule: Schedule, perform: Perform, tell: Tell, *, fail_fast: bool = False
+    planner: Planner,
+    schedule: Schedule,
+    perform: Perform,
+    tell: Tell,
+    *,
+    fail_fast: bool = False,
+    deadline: float | None = None,
 ) -> None:
     """Carry out everything the planner asks for; return when nothing is left.
 
@@ -26,11 +33,14 @@ async def run(
 
     A task that raises has failed and the others go on, unless ``fail_fast``; what
     is no MirrorError is told as a Bug.  An exception out of the planner, the
-    schedule or ``tell`` ends the run.
+    schedule or ``tell`` ends the run.  After ``deadline`` seconds nothing new is
+    begun; what has begun is carried to its end.
     """
     running = _Run(planner, schedule, perform, tell, fail_fast=fail_fast)
     try:
         async with anyio.create_task_group() as tasks:
+            if deadline is not None:
+                tasks.start_soon(_close_at, planner, anyio.current_time() + deadline)
             await running.carry_on(tasks)
             tasks.cancel_scope.cancel()
     except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
@@ -40,6 +50,11 @@ async def run(
         running.close()
         planner.abandon()
         running.tell_decisions()
+
+
+async def _close_at(planner: Planner, moment: float) -> None:
+    await anyio.sleep_until(moment)
+    planner.close_admission()
 
 
 class _Run:
@@ -54,7 +69,7 @@ class _Run:
         self._tell = tell
         self._fail_fast = fail_fast
         self._finished, self._answers = anyio.create_memory_object_stream[
-            tuple[Task, Answer | MirrorError]
+            tuple[Task, Answer | MirrorError, int]
         ](math.inf)
 
     async def carry_on(self, tasks: TaskGroup) -> None:
@@ -96,14 +111,15 @@ class _Run:
 
     async def _carry_out(self, task: Task, dispatched: Task) -> None:
         answer: Answer | MirrorError
+        effort = Effort()
         try:
-            answer = await self._perform(dispatched)
+            answer = await self._perform(dispatched, effort)
         except MirrorError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - one image's bug is no other image's
             answer = Bug(f"{type(error).__name__}: {error}")
-        self._finished.send_nowait((task, answer))
+        self._finished.send_nowait((task, answer, effort.attempts))
 
-    def _settle(self, task: Task, answer: Answer | MirrorError) -> None:
+    def _settle(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
         self._schedule.finish(task, succeeded=not isinstance(answer, MirrorError))
-        self._planner.learn(task, answer)
+        self._planner.learn(task, answer, attempts)

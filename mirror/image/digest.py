@@ -69,6 +69,13 @@ class Verifier:
         self._size = size
         self._hash = hashlib.new(digest.algorithm)
 
+    def copy(self) -> "Verifier":
+        """Return another that has taken the same chunks, and goes its own way from here."""
+        other = Verifier(self.digest, self._size)
+        other.received = self.received
+        other._hash = self._hash.copy()
+        return other
+
     def update(self, chunk: bytes) -> None:
         """Take the next chunk; raise IntegrityError if it cannot belong."""
         self.received += len(chunk)

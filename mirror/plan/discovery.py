@@ -5,24 +5,32 @@ list.  A pattern that matches nothing at all is a failure.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.errors import MirrorError, NotFound, Place, Side
+from mirror.events import Effort
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, pair, pairs, repositories
-from mirror.plan.inquiry import Inquiry, Then
+from mirror.plan.inquiry import Asker, Inquiry, Then
 from mirror.plan.task import Answer, ListCatalog, ListTags
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
+class _Pending(Asker):
     """A rule whose images are not known yet; two rules may be equal, two of these are not."""
 
     rule: Rule
+    effort: Effort = field(default_factory=Effort)
+    over: bool = False
     unlisted: int = 0
     """Repositories of its catalog whose tags are not known yet."""
     found: int = 0
+
+    @property
+    def abandoned(self) -> bool:
+        """See `Asker`."""
+        return self.over
 
 
 class Discovery:
@@ -53,34 +61,42 @@ class Discovery:
     def abandon(self) -> list[Rule]:
         """Give up; return the rules whose images are not known yet."""
         rules = [pending.rule for pending in self._pending]
+        for pending in self._pending:
+            pending.over = True
         self._pending.clear()
         return rules
 
     def _list(self, rule: Rule) -> None:
         pending = self._wait(rule)
         if rule.source.many_repositories:
-            self._ask(ListCatalog(rule.source.registry), partial(self._catalog_read, pending))
+            task = ListCatalog(rule.source.registry)
+            self._ask(pending, task, partial(self._catalog_read, pending))
         else:
-            self._ask(ListTags(rule.source.repository), partial(self._tags_read, pending))
+            self._ask(pending, ListTags(rule.source.repository), partial(self._tags_read, pending))
 
     def _wait(self, rule: Rule) -> _Pending:
         pending = _Pending(rule)
         self._pending[pending] = None
         return pending
 
-    def _ask(self, task: ListCatalog | ListTags, then: Then) -> None:
+    def _ask(self, pending: _Pending, task: ListCatalog | ListTags, then: Then) -> None:
         """Have a list read, once in a run however many rules need it."""
         if (known := self._lists.get(task)) is not None:
             then(known)
         else:
-            self._inquiry.ask(task, partial(self._listed, task, then))
+            self._inquiry.ask(pending, task, partial(self._listed, pending, task, then))
 
     def _listed(
-        self, task: ListCatalog | ListTags, then: Then, answer: Answer | MirrorError
+        self,
+        pending: _Pending,
+        task: ListCatalog | ListTags,
+        then: Then,
+        answer: Answer | MirrorError,
     ) -> None:
         if isinstance(answer, tuple):
             self._lists[task] = answer
-        then(answer)
+        if not pending.over:
+            then(answer)
 
     def _catalog_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
         del self._pending[pending]
@@ -95,7 +111,7 @@ class Discovery:
             pending.unlisted = len(found)
             for one, waiting in [(one, self._wait(one)) for one in found]:
                 read = partial(self._repository_read, pending, waiting)
-                self._ask(ListTags(one.source.repository), read)
+                self._ask(waiting, ListTags(one.source.repository), read)
         else:
             self._found(pair(one) for one in found)
 

@@ -6,17 +6,17 @@ brought once.  A failure travels up to everything that waits for what failed.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
-from mirror.errors import MirrorError, Place, RegistryError, Side, Unsupported
+from mirror.errors import Incomplete, MirrorError, Place, RegistryError, Side, Unsupported
 from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
+from mirror.plan.node import Node
 from mirror.plan.task import (
     Answer,
     CopyBlob,
@@ -25,48 +25,14 @@ from mirror.plan.task import (
     Landed,
     PutManifest,
     ReadManifest,
+    Task,
 )
 
+# Times a manifest is mended and put again that the registry found incomplete; the
+# waits in between double from a second on.
+_REPAIRS = 4
 # Manifests kept for the next tag that has them, in bytes.
 _KEPT_LIMIT = 16 * 1024 * 1024
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A manifest wanted in a destination repository, and what waits for it there.
-
-    An image's root has nobody waiting but its ``ended``, which is called once:
-    with the node, and the error if it could not be brought.
-    """
-
-    source: Repository
-    destination: Reference
-    digest: Digest
-    ended: Callable[["Node", MirrorError | None], None] | None = None
-    depth: int = 0
-    bytes_copied: int = 0
-    """Bytes of blobs that moved on behalf of the image, if this is its root."""
-    manifest: Manifest | None = None
-    missing: int = 0
-    failed: bool = False
-    parents: list["Node"] = field(default_factory=list)
-
-    @property
-    def repository(self) -> Repository:
-        """The repository it is wanted in."""
-        return self.destination.repository
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether nobody needs it any more."""
-        return self.failed or (
-            self.ended is None and all(parent.abandoned for parent in self.parents)
-        )
-
-    @property
-    def root(self) -> "Node":
-        """The image on whose behalf it was first wanted."""
-        return self if self.ended is not None else self.parents[0].root
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +46,13 @@ class _Waiting:
 class Gathering:
     """All manifests and blobs that are on their way."""
 
-    def __init__(self, inquiry: Inquiry, knowledge: Knowledge, *, force: bool) -> None:
+    def __init__(
+        self, inquiry: Inquiry, knowledge: Knowledge, *, force: bool, repairs: int = 0
+    ) -> None:
         self._inquiry = inquiry
         self._knowledge = knowledge
         self._force = force
+        self._repairs = min(repairs, _REPAIRS)
         self._children: dict[tuple[Repository, Digest], Node] = {}
         self._blobs: dict[tuple[Repository, Digest], list[_Waiting]] = {}
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
@@ -95,12 +64,23 @@ class Gathering:
             self._manifest_read(node, kept)
             return
         task = ReadManifest(node.source, node.digest)
-        self._inquiry.ask(task, partial(self._manifest_read, node))
+        self._inquiry.ask(node, task, partial(self._manifest_read, node))
 
-    def wants(self, task: CopyBlob) -> bool:
-        """Whether a blob is still needed where it would be copied to."""
-        waiting = self._blobs[task.destination, task.blob.digest]
-        return not all(one.node.abandoned for one in waiting)
+    def dispatch(self, task: Task) -> bool:
+        """Return whether a task is still needed; if it moves anything, that begins now."""
+        match task:
+            case FindBlob():
+                return bool(self._needing(task.repository, task.blob))
+            case CopyBlob():
+                needing = self._needing(task.destination, task.blob)
+                for node in needing:
+                    node.begin()
+                return bool(needing)
+        return self._inquiry.wants(task)
+
+    def _needing(self, repository: Repository, blob: Descriptor) -> list[Node]:
+        waiting = self._blobs[repository, blob.digest]
+        return [one.node for one in waiting if not one.node.abandoned]
 
     def _manifest_read(self, node: Node, answer: Answer | MirrorError) -> None:
         if not isinstance(answer, Manifest):
@@ -112,7 +92,7 @@ class Gathering:
             self._push(node)  # another tag for what is there already
         elif self._knowledge.needs_look(node.repository):
             task = FindRepository(node.repository, self._knowledge.rehearses(node.repository))
-            self._inquiry.ask(task, partial(self._repository_found, node))
+            self._inquiry.ask(node, task, partial(self._repository_found, node))
         else:
             self._gather(node, answer)
 
@@ -148,9 +128,12 @@ class Gathering:
         node.missing += 1
         if (child := self._children.get(key)) is not None:
             child.parents.append(node)
+            if child.begun:
+                node.begin()
             return
         destination = Reference(node.repository, digest=digest)
         child = Node(node.source, destination, digest, depth=node.depth + 1, parents=[node])
+        child.effort = node.effort
         self._children[key] = child
         self.bring(child)
 
@@ -162,10 +145,18 @@ class Gathering:
 
     def _push(self, node: Node) -> None:
         assert node.manifest is not None, "a manifest is read before it is pushed"
-        task = PutManifest(node.destination, node.manifest)
-        self._inquiry.ask(task, partial(self._manifest_put, node))
+        node.begin()
+        # Where nothing was missing after all, the registry needs time to notice.
+        lags = node.refusals and not node.mended
+        task = PutManifest(
+            node.destination, node.manifest, 2.0 ** (node.refusals - 1) if lags else 0.0
+        )
+        self._inquiry.ask(node, task, partial(self._manifest_put, node))
 
     def _manifest_put(self, node: Node, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, Incomplete) and node.refusals < self._repairs and not node.failed:
+            self._repair(node)
+            return
         if isinstance(answer, MirrorError):
             self._fail(node, answer)
             return
@@ -176,6 +167,16 @@ class Gathering:
         del self._children[node.repository, node.digest]
         for parent in node.parents:
             self._arrived(parent)
+
+    def _repair(self, node: Node) -> None:
+        """Look again for everything that a manifest names, and bring what is not there."""
+        assert node.manifest is not None, "a manifest is read before it is refused"
+        node.refusals += 1
+        node.mended = False
+        node.effort.note(node.refusals + 1)
+        named = (*node.manifest.blobs, *node.manifest.manifests)
+        self._knowledge.distrust(node.repository, (one.digest for one in named))
+        self._gather(node, node.manifest)
 
     def _fail(self, node: Node, error: MirrorError) -> None:
         if node.failed:
@@ -214,9 +215,9 @@ class Gathering:
 
     def _bring_blob(self, node: Node, blob: Descriptor) -> None:
         exists = self._knowledge.exists(node.repository)
-        if exists and not self._force:
+        if node.refusals or (exists and not self._force):
             task = FindBlob(node.repository, blob, self._knowledge.rehearses(node.repository))
-            self._inquiry.ask(task, partial(self._blob_found, node, blob))
+            self._inquiry.ask(node, task, partial(self._blob_found, node, blob))
         else:
             self._copy(node, blob, look=exists is None and not self._force)
 
@@ -233,8 +234,14 @@ class Gathering:
         registry = node.repository.registry
         # Within one registry everyone mounts from the source, and need not wait for the first.
         shared = self._knowledge.mounts(registry) and node.source.registry != registry
-        task = CopyBlob(node.source, node.repository, blob, look, shared)
-        self._inquiry.ask(task, partial(self._blob_copied, node, blob))
+        if node.refusals:
+            # What a mount or the registry's word brought was not there: bring it all the way.
+            node.mended = True
+            shared = False
+        task = CopyBlob(
+            node.source, node.repository, blob, look, shared, mountable=not node.refusals
+        )
+        self._inquiry.ask(node, task, partial(self._blob_copied, node, blob))
 
     def _blob_copied(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
         if not isinstance(answer, Landed):

@@ -5,6 +5,7 @@ registry said so or took it from us, never because it was not found elsewhere.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
@@ -59,6 +60,14 @@ class Knowledge:
         self._blobs.add((repository, digest))
         self._home.setdefault((repository.registry, digest), repository)
 
+    def distrust(self, repository: Repository, digests: Iterable[Digest]) -> None:
+        """Forget blobs and manifests that a registry, asked in another way, does not have."""
+        for digest in digests:
+            self._blobs.discard((repository, digest))
+            self._manifests.discard((repository, digest))
+            if self._home.get((repository.registry, digest)) == repository:
+                del self._home[repository.registry, digest]
+
     def mount_refused(self, destination: Repository, origin: Repository) -> None:
         """Learn that a registry would not mount a blob from there."""
         if origin == destination:
@@ -101,7 +110,7 @@ class Knowledge:
         opens the session that is needed if it is not: a HEAD saved either way.
         """
         registry = task.destination.registry
-        if not self.mounts(registry):
+        if not (task.mountable and self.mounts(registry)):
             return None
         if (home := self._home.get((registry, task.blob.digest))) is not None:
             return home

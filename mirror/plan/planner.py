@@ -10,11 +10,11 @@ each image.  One image goes this way:
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirror.errors import Denied, MirrorError, NotFound, Place, QuotaUsed, Refused, Side
-from mirror.events import Event, ImageSettled, ImagesFound, Status
+from mirror.events import AdmissionClosed, Effort, Event, ImageSettled, ImagesFound, Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry
@@ -22,9 +22,10 @@ from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
 from mirror.plan.discovery import Discovery
-from mirror.plan.gathering import Gathering, Node
-from mirror.plan.inquiry import Inquiry
+from mirror.plan.gathering import Gathering
+from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.knowledge import Knowledge
+from mirror.plan.node import Node
 from mirror.plan.task import Answer, CopyBlob, Resolve, Task
 
 # Images under way between two registries, for each request that may be in
@@ -35,13 +36,26 @@ _Route = tuple[Registry, Registry]
 
 
 @dataclass(slots=True, eq=False)
-class _Image:
+class _Image(Asker):
     """One pair under way."""
 
     pair: Pair
+    effort: Effort = field(default_factory=Effort)
+    node: Node | None = None
+    """Its root, once there is something to bring."""
+    settled: bool = False
+    moved: bool = False
+    """Whether its tag was looked up again, since what it named had gone."""
+    bytes_copied: int = 0
+    """Bytes moved for what the tag named before."""
     unanswered: int = 0
     source: Digest | None = None
     destination: Digest | None = None
+
+    @property
+    def abandoned(self) -> bool:
+        """See `Asker`."""
+        return self.settled
 
 
 class Planner:
@@ -54,7 +68,9 @@ class Planner:
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
         self._discovery = Discovery(self._inquiry, self._queue, self._rule_failed)
-        self._gathering = Gathering(self._inquiry, self._knowledge, force=options.force)
+        self._gathering = Gathering(
+            self._inquiry, self._knowledge, force=options.force, repairs=options.retries
+        )
         self._queues: defaultdict[_Route, deque[Pair]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
         self._open_on: Counter[_Route] = Counter()
@@ -68,21 +84,34 @@ class Planner:
         return taken
 
     def dispatch(self, task: Task) -> Task | None:
-        """Return the task as it is to be carried out now; None for a blob nobody needs any more."""
+        """Return the task as it is to be carried out now; None if nobody needs it any more."""
+        if not self._gathering.dispatch(task):
+            return None
         if not isinstance(task, CopyBlob):
             return task
-        if not self._gathering.wants(task):
-            return None
         return replace(task, mount_from=self._knowledge.mount_source(task))
 
-    def learn(self, task: Task, answer: Answer | MirrorError) -> None:
-        """Take the answer to a task, or the error it ended with."""
-        self._inquiry.learn(task, answer)
+    def learn(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
+        """Take the answer to a task, or the error it ended with, and how often it was tried."""
+        self._inquiry.learn(task, answer, attempts)
+
+    def close_admission(self) -> None:
+        """Begin nothing new: what nothing was moved for yet is deferred, the rest goes on."""
+        before = len(self.events)
+        for image in list(self._open):
+            if image.node is None or not image.node.begun:
+                self._settle(image, Status.DEFERRED)
+        self._defer_waiting()
+        settled = [e for e in self.events[before:] if isinstance(e, ImageSettled)]
+        self.events.append(AdmissionClosed(len(settled)))
 
     def abandon(self) -> None:
         """Settle everything that is not settled yet as deferred."""
         for image in list(self._open):
             self._settle(image, Status.DEFERRED)
+        self._defer_waiting()
+
+    def _defer_waiting(self) -> None:
         for queue in self._queues.values():
             for pair in queue:
                 self._tell(pair, Status.DEFERRED)
@@ -122,11 +151,11 @@ class Planner:
         if image.source is None:
             image.unanswered += 1
             task = Resolve(Side.SOURCE, pair.source)
-            self._inquiry.ask(task, partial(self._source_known, image))
+            self._inquiry.ask(image, task, partial(self._source_known, image))
         if not self._options.force:
             image.unanswered += 1
             task = Resolve(Side.DESTINATION, pair.destination)
-            self._inquiry.ask(task, partial(self._destination_known, image))
+            self._inquiry.ask(image, task, partial(self._destination_known, image))
         if not image.unanswered:
             self._compare(image)
 
@@ -142,11 +171,11 @@ class Planner:
         if self._options.skip_missing and isinstance(error, NotFound):
             self._settle(image, Status.SKIPPED)
         else:
-            self._settle(image, Status.FAILED, error=error)
+            self._settle(image, Status.FAILED, error)
 
     def _destination_known(self, image: _Image, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError) and not isinstance(answer, Denied):
-            self._settle(image, Status.FAILED, error=answer)
+            self._settle(image, Status.FAILED, answer)
             return
         # Who may not look may still push, and hears of it then if not.
         if isinstance(answer, Descriptor):
@@ -166,33 +195,50 @@ class Planner:
             return
         pair = image.pair
         ended = partial(self._ended, image)
-        node = Node(pair.source.repository, pair.destination, image.source, ended)
-        self._gathering.bring(node)
+        image.node = Node(pair.source.repository, pair.destination, image.source, ended)
+        image.node.effort = image.effort
+        self._gathering.bring(image.node)
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
-        if error is None and self._options.dry_run:
-            self._settle(image, Status.PLANNED)
-        elif error is None:
-            self._settle(image, Status.COPIED, node.bytes_copied)
+        if error is None:
+            self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
         elif isinstance(error, QuotaUsed):
-            self._settle(image, Status.DEFERRED, node.bytes_copied, error)
+            self._settle(image, Status.DEFERRED, error)
+        elif _may_have_moved(image, error):
+            self._look_again(image, error)
         elif node.manifest is None and image.pair.source.digest is not None:
             self._source_unknown(image, error)  # nobody has seen it at its source before
         else:
-            self._settle(image, Status.FAILED, node.bytes_copied, error)
+            self._settle(image, Status.FAILED, error)
 
-    def _settle(
-        self,
-        image: _Image,
-        status: Status,
-        bytes_copied: int = 0,
-        error: MirrorError | None = None,
+    def _look_again(self, image: _Image, error: MirrorError) -> None:
+        """Look its tag up once more, since something that it named is not there any more."""
+        image.moved = True
+        task = Resolve(Side.SOURCE, image.pair.source)
+        self._inquiry.ask(image, task, partial(self._looked_again, image, error))
+
+    def _looked_again(
+        self, image: _Image, error: MirrorError, answer: Answer | MirrorError
     ) -> None:
-        if image not in self._open:
+        if image.settled:
+            return
+        if not isinstance(answer, Descriptor) or answer.digest == image.source:
+            self._settle(image, Status.FAILED, error)
+            return
+        if image.node is not None:
+            image.bytes_copied += image.node.bytes_copied
+        image.source = answer.digest
+        self._compare(image)
+
+    def _settle(self, image: _Image, status: Status, error: MirrorError | None = None) -> None:
+        if image.settled:
             return  # the other side has failed already
+        image.settled = True
+        if image.node is not None:
+            image.node.failed = True  # so that nothing more is asked for it
         del self._open[image]
         self._open_on[_route(image.pair)] -= 1
-        self._tell(image.pair, status, image.source, bytes_copied, error)
+        self._tell(image.pair, status, image, error)
 
     def _rule_failed(self, rule: Rule, error: MirrorError) -> None:
         if self._options.skip_missing and isinstance(error, NotFound):
@@ -204,19 +250,32 @@ class Planner:
         self,
         pair: Pair,
         status: Status,
-        digest: Digest | None = None,
-        bytes_copied: int = 0,
+        image: _Image | None = None,
         error: MirrorError | None = None,
     ) -> None:
-        source, destination, origin = str(pair.source), str(pair.destination), str(pair.origin)
+        """Tell how a pair ended, and what its image came to if it was ever opened."""
+        names = str(pair.source), str(pair.destination), str(pair.origin)
+        if image is None:
+            self.events.append(ImageSettled(*names, status, error=error))
+            return
+        moved = 0
+        if image.node is not None and status is not Status.PLANNED:
+            moved = image.bytes_copied + image.node.bytes_copied
         self.events.append(
-            ImageSettled(source, destination, origin, status, digest, bytes_copied, error=error)
+            ImageSettled(*names, status, image.source, moved, image.effort.attempts, error)
         )
 
     def _tell_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:
         source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
         self.events.append(ImagesFound(1))
         self.events.append(ImageSettled(source, destination, origin, status, error=error))
+
+
+def _may_have_moved(image: _Image, error: MirrorError) -> bool:
+    """Whether what was not found may have gone with the tag, which then names something else."""
+    at_source = error.place is not None and error.place.side is Side.SOURCE
+    by_tag = image.pair.source.digest is None
+    return isinstance(error, NotFound) and at_source and by_tag and not image.moved
 
 
 def _route(pair: Pair) -> _Route:

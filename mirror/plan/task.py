@@ -152,6 +152,8 @@ class CopyBlob(Task):
     shared: bool = False
     """Whether other repositories of the registry may want the same blob and could mount it."""
     mount_from: Repository | None = None
+    mountable: bool = True
+    """Whether it may be mounted at all; not once a mount turned out to have brought nothing."""
     rank = Rank.COPY
     asks = False
 
@@ -177,6 +179,8 @@ class PutManifest(Task):
 
     destination: Reference
     manifest: Manifest
+    wait: float = 0.0
+    """Seconds to wait first, for a registry that does not know yet what it has."""
     rank = Rank.PUT
     asks = False
 

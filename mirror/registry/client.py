@@ -4,28 +4,33 @@ Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
+from random import Random
 
 import anyio
 
 from mirror.errors import (
     DigestMismatch,
+    Incomplete,
     InvalidManifest,
     MirrorError,
     NetworkError,
     Place,
     QuotaUsed,
     RegistryError,
+    SessionLost,
     Side,
+    Spoiled,
     WrongWay,
     placed,
 )
-from mirror.events import QuotaSeen, Tell
+from mirror.events import Effort, QuotaSeen, Tell
 from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Registry, Repository
+from mirror.registry.reading import Reading, expect, read, refusal
 from mirror.wire.advice import advise
 from mirror.wire.content import (
     ask_blob,
@@ -35,16 +40,23 @@ from mirror.wire.content import (
     described,
     stated_digest,
 )
-from mirror.wire.fault import ERROR_LIMIT, failure
+from mirror.wire.download import Download
+from mirror.wire.fault import failure
 from mirror.wire.habit import Habit
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
+from mirror.wire.patience import Endurance, passes
 from mirror.wire.quota import Quota
 from mirror.wire.upload import State, Upload
 
 # Seconds to spend on telling a registry that an upload will not go on; it
 # forgets the session by itself after days.
 _CANCEL_TIMEOUT = 3.0
+_STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+# Codes that mean, in answer to a manifest, that something it names is not there; and
+# in answer to a blob, that it arrived as something else.
+_MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
+_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
 # What is wrong with an answer that opens no session and says nothing.
 _NO_SESSION = b"no upload session was opened"
 
@@ -57,15 +69,21 @@ class Acquaintance:
         self.quota = Quota()
         self._tell = tell
 
-    def learn_way(self, status: int, upload: Upload, error: RegistryError) -> RegistryError:
+    def learn_way(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:
         """Learn from the refusal of a blob; return the error to raise for it.
 
         Of uploads that were refused at the same time only the first teaches.
         """
+        if upload.lost(status, error.code):
+            return SessionLost(error.message)
+        if error.code in _SPOILED:
+            return Spoiled(error.message)
         other = upload.habit.after_refusal(status, upload.size)
         if other is None:
+            error.retryable = error.retryable or passes(status)
             return error
-        if self.habit == upload.habit:
+        habit = self.habit
+        if upload.habit in (habit, habit.after_break(upload.size), habit.after_spoil()):
             self.habit = other
         return WrongWay(error.message)
 
@@ -85,11 +103,15 @@ class Client:
         repository: Repository,
         side: Side,
         acquaintance: Acquaintance | None = None,
+        effort: Effort | None = None,
+        retries: int = 0,
     ) -> None:
         self._known = acquaintance or Acquaintance()
         self._send = send
         self._repository = repository
         self._side = side
+        self._effort = effort or Effort()
+        self._retries = retries
 
     async def resolve(self, target: str) -> Descriptor:
         """Return what a tag or digest names, with one HEAD where registries answer it in full.
@@ -99,6 +121,7 @@ class Client:
         with self._doing("looking up the manifest", target):
             async with self._send(ask_manifest(self._repository, target, "HEAD")) as reply:
                 self._known.see(self._repository.registry.host, reply)
+                self._effort.note(reply.attempts)
                 if reply.status == HTTPStatus.OK and (found := described(reply)) is not None:
                     return found
                 # No body follows a HEAD, so 404 says all there is to say; after
@@ -130,15 +153,10 @@ class Client:
             raise QuotaUsed(f"no pulls are left of {self._known.quota.limit or 'what is allowed'}")
         async with self._send(ask_manifest(self._repository, target)) as reply:
             self._known.see(self._repository.registry.host, reply)
-            await _expect(reply, HTTPStatus.OK)
-            content = await _read(reply, SIZE_LIMIT)
+            await self._expect(reply, HTTPStatus.OK)
+            content = await read(reply, SIZE_LIMIT)
         if len(content) > SIZE_LIMIT:
             raise InvalidManifest(f"the manifest is larger than {SIZE_LIMIT >> 20} MiB")
-        if reply.media_type == "text/html":
-            raise RegistryError(
-                "a web page came instead of a manifest",
-                hint="Is this the address of a registry? A login page or proxy answers there.",
-            )
         return content, reply.media_type
 
     async def has(self, digest: Digest) -> bool:
@@ -147,7 +165,7 @@ class Client:
             async with self._send(ask_blob(self._repository, digest, "HEAD")) as reply:
                 if reply.status == HTTPStatus.NOT_FOUND:
                     return False
-                await _expect(reply, HTTPStatus.OK)
+                await self._expect(reply, HTTPStatus.OK)
                 return True
 
     async def exists(self) -> bool:
@@ -156,25 +174,32 @@ class Client:
             async with self._send(ask_repository(self._repository)) as reply:
                 if reply.status == HTTPStatus.NOT_FOUND:
                     return False
-                await _expect(reply, HTTPStatus.OK)
+                await self._expect(reply, HTTPStatus.OK)
                 return True
 
-    @asynccontextmanager
-    async def read(self, blob: Descriptor) -> AsyncIterator[AsyncIterable[bytes]]:
-        """Give the chunks of a blob as they come; the reader holds them to their digest."""
-        with self._doing("reading the blob", str(blob.digest)):
-            async with self._send(ask_blob(self._repository, blob.digest)) as reply:
-                await _expect(reply, HTTPStatus.OK)
-                if reply.length is not None and reply.length != blob.size:
-                    raise RegistryError(
-                        f"the blob has {reply.length} bytes, its manifest says {blob.size}"
-                    )
-                assert reply.chunks is not None, "a reply to GET can be read"
-                yield reply.chunks
+    def read(self, blob: Descriptor, first: int = 0) -> Reading:
+        """Return the chunks of a blob from a byte on; the reader holds them to their digest."""
+        download = Download(self._repository, blob.digest, blob.size, first)
+        return Reading(self._send, download, self._endurance(), self._effort.note)
 
-    def upload(self, blob: Descriptor, mount_from: Repository | None) -> Upload:
-        """Return a new upload of a blob, in the way the registry is known to take."""
-        return Upload(self._repository, blob.digest, blob.size, mount_from, self._known.habit)
+    def reading(self, blob: Descriptor) -> AbstractContextManager[None]:
+        """Tell every error out of the chunks of `read` where it happened."""
+        return self._doing("reading the blob", str(blob.digest))
+
+    def upload(
+        self, blob: Descriptor, mount_from: Repository | None, *, broken: int = 0, spoiled: int = 0
+    ) -> Upload:
+        """Return a new upload of a blob, in the way the registry is known to take.
+
+        It is another way after uploads of the blob that ``broken`` off or came out
+        ``spoiled``, so many times.
+        """
+        habit = self._known.habit
+        if broken:
+            habit = habit.after_break(blob.size)
+        if spoiled:
+            habit = habit.after_spoil()
+        return Upload(self._repository, blob.digest, blob.size, mount_from, habit)
 
     def check_empty(self, blob: Descriptor) -> None:
         """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
@@ -186,8 +211,9 @@ class Client:
         with self._doing("opening the upload", str(upload.digest)):
             while upload.state is State.OPENING:
                 async with self._send(upload.opening()) as reply:
+                    self._effort.note(reply.attempts)
                     if not upload.opened(reply):
-                        raise failure(reply, await _read(reply, ERROR_LIMIT) or _NO_SESSION)
+                        raise await refusal(reply, _NO_SESSION)
 
     async def write(
         self, upload: Upload, take: Callable[[int], AsyncIterable[bytes] | bytes]
@@ -203,8 +229,16 @@ class Client:
                 async with self._send(upload.sending(body)) as reply:
                     if upload.sent(reply):
                         continue
-                    error = failure(reply, await _read(reply, ERROR_LIMIT))
-                    raise self._known.learn_way(reply.status, upload, error)
+                    raise self._known.learn_way(reply.status, upload, await refusal(reply))
+
+    async def stands(self, upload: Upload) -> bool:
+        """Ask a session that broke off where it stands; return whether it can go on from there."""
+        request = upload.status()
+        if request is None:
+            return False
+        with self._doing("asking for the upload", str(upload.digest)):
+            async with self._send(request) as reply:
+                return upload.stands(reply)
 
     def stalled(self, upload: Upload) -> None:
         """Raise NetworkError for an upload that the registry took no more of."""
@@ -226,7 +260,12 @@ class Client:
         """Store a manifest under a tag or digest."""
         with self._doing("pushing the manifest", target):
             async with self._send(ask_put_manifest(self._repository, target, manifest)) as reply:
-                await _expect(reply, HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+                try:
+                    await self._expect(reply, *_STORED)
+                except RegistryError as error:
+                    if error.code in _MISSES:
+                        raise Incomplete(error.message) from error
+                    raise
                 _check_stored(manifest, stated_digest(reply))
 
     async def tags(self) -> tuple[str, ...]:
@@ -242,9 +281,18 @@ class Client:
         with placed(Place(self._side, reference, attempted)):
             try:
                 yield
-            except RegistryError as error:
+            except MirrorError as error:
+                self._effort.note(error.attempts)
                 advise(error, self._repository, self._side)
                 raise
+
+    async def _expect(self, reply: Reply, *statuses: int) -> None:
+        """See `expect`; the attempts that the reply took are noted."""
+        self._effort.note(reply.attempts)
+        await expect(reply, *statuses)
+
+    def _endurance(self) -> Endurance:
+        return Endurance(self._retries, Random())  # noqa: S311 - spreads requests, hides nothing
 
 
 async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:
@@ -259,8 +307,8 @@ async def _names(send: Send, listing: Listing) -> tuple[str, ...]:
         async with send(listing.request()) as reply:
             if listing.refused(reply):
                 continue
-            await _expect(reply, HTTPStatus.OK)
-            names += listing.page(reply, await _read(reply, PAGE_LIMIT))
+            await expect(reply, HTTPStatus.OK)
+            names += listing.page(reply, await read(reply, PAGE_LIMIT))
     return tuple(names)
 
 
@@ -271,20 +319,3 @@ def _check_stored(manifest: Manifest, stored: Digest | None) -> None:
     sent = Digest.of(manifest.content, stored.algorithm)
     if stored != sent:
         raise DigestMismatch(expected=str(sent), actual=str(stored))
-
-
-async def _expect(reply: Reply, *statuses: int) -> None:
-    """Raise the RegistryError that a reply amounts to, unless it has one of these statuses."""
-    if reply.status not in statuses:
-        raise failure(reply, await _read(reply, ERROR_LIMIT))
-
-
-async def _read(reply: Reply, limit: int) -> bytes:
-    """Read a body, and no more than one chunk beyond the limit."""
-    content = bytearray()
-    if reply.chunks is not None:
-        async for chunk in reply.chunks:
-            content += chunk
-            if len(content) > limit:
-                break
-    return bytes(content)

@@ -4,30 +4,44 @@ Plain http is tried only after https was refused, and only for loopback or where
 it was asked for.  Distribution specification, "Determining support".
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from random import Random
 
 import anyio
 
 from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
-from mirror.registry.retrying import Retrying
+from mirror.registry.retrying import Paused, Retrying
 from mirror.wire.message import Reply, Request, Send
+from mirror.wire.patience import wait
 from mirror.wire.redirect import origin
 
 
 class Endpoint:
     """One registry host: a Send that takes paths as well as addresses."""
 
-    def __init__(self, registry: Registry, send: Send, *, insecure: bool, retries: int = 0) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        send: Send,
+        *,
+        insecure: bool,
+        retries: int = 0,
+        paused: Paused | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._ping_send = send
-        self._send = Retrying(send, retries).send
+        self._send = Retrying(send, retries, paused=paused).send
+        self._retries = retries
+        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
+        self._sleep = sleep
         self._plain = insecure or registry.is_loopback
         self._base = ""
         self._unreachable: MirrorError | None = None
@@ -51,19 +65,32 @@ class Endpoint:
             return self._base
         async with self._first:
             if self._unreachable is not None:
-                raise type(self._unreachable)(
+                again = type(self._unreachable)(
                     self._unreachable.message, hint=self._unreachable.hint
                 )
+                again.retryable = False
+                raise again
             if not self._base:
                 try:
                     self._base = await self._discover()
                 except MirrorError as error:
+                    error.retryable = False
                     self._unreachable = error
                     raise
         return self._base
 
     async def _discover(self) -> str:
-        """Find the scheme that answers."""
+        """Find the scheme that answers, as often as a request is tried."""
+        for attempt in range(self._retries):
+            try:
+                return await self._try_schemes()
+            except NetworkError as error:
+                if not error.retryable:
+                    raise
+            await self._sleep(wait(attempt, self._chance))
+        return await self._try_schemes()
+
+    async def _try_schemes(self) -> str:
         try:
             return await self._ping(f"https://{self._registry.authority}")
         except Untrusted:

@@ -10,13 +10,13 @@ from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
 from mirror.errors import Side
-from mirror.events import Tell
+from mirror.events import Effort, HostPaused, Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Acquaintance, Client, repositories
 from mirror.registry.endpoint import Endpoint
-from mirror.registry.retrying import Retrying
+from mirror.registry.retrying import Paused, Retrying
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
@@ -33,7 +33,9 @@ class Registries:
         self._keychain = keychain
         trust = Trust(options.certificate_authority)
         self._transports = {
-            insecure: Transport(tell, trust, proxies or Proxies(), verify=not insecure)
+            insecure: Transport(
+                tell, trust, proxies or Proxies(), options.timeouts, verify=not insecure
+            )
             for insecure in {options.insecure_source, options.insecure_destination}
         }
         self._endpoints: dict[tuple[Registry, bool], tuple[Endpoint, Tokens]] = {}
@@ -55,12 +57,16 @@ class Registries:
     ) -> None:
         await self._owned.aclose()
 
-    def client(self, repository: Repository, side: Side) -> Client:
-        """Return the client of a repository, as one side of a copy sees it."""
+    def client(self, repository: Repository, side: Side, effort: Effort | None = None) -> Client:
+        """Return the client of a repository, as one side of a copy sees it.
+
+        How hard its requests were is noted in ``effort``.
+        """
         needed = Scope.pull if side is Side.SOURCE else Scope.push
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
-        return Client(send, repository, side, self._acquaintance(repository.registry))
+        known = self._acquaintance(repository.registry)
+        return Client(send, repository, side, known, effort, self._options.retries)
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
@@ -86,13 +92,18 @@ class Registries:
         self._logins[registry, side] = login
         return login
 
+    def _paused(self, registry: Registry) -> Paused:
+        return lambda seconds, status: self._tell(HostPaused(registry.host, seconds, status))
+
     def _endpoint(self, registry: Registry, side: Side) -> tuple[Endpoint, Tokens]:
         at_source = side is Side.SOURCE
         options = self._options
         insecure = options.insecure_source if at_source else options.insecure_destination
         if (known := self._endpoints.get((registry, insecure))) is None:
             send, retries = self._transports[insecure].send, options.retries
-            endpoint = Endpoint(registry, send, insecure=insecure, retries=retries)
+            endpoint = Endpoint(
+                registry, send, insecure=insecure, retries=retries, paused=self._paused(registry)
+            )
             known = endpoint, Tokens(Retrying(send, retries).send)
             self._endpoints[registry, insecure] = known
         return known

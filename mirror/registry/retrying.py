@@ -1,77 +1,131 @@
 """A Send around a Send: wait as told, try again, give up as told.
 
 One for each registry host.  A host that pushes back is left alone by everybody
-until its time is over, not only by the request that was told.
+until its time is over, not only by the request that was told; one that is dead
+is not waited for by everybody in turn.
 """
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 import anyio
 
-from mirror.errors import NetworkError, Untrusted
+from mirror.errors import Dropped, NetworkError, Unreachable
+from mirror.wire.health import Health
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.patience import concerns_host, passes, wait
 
+# Kept connections that one request may find closed: there can be several of them.
+_DROPPED_LIMIT = 3
+
+Paused = Callable[[float, int], None]
+
 
 class Retrying:
-    """Tries requests that can be repeated up to ``retries`` times more."""
+    """Tries requests that can be repeated up to ``retries`` times more.
+
+    ``paused`` is told when the host asks everybody to wait: for how many seconds,
+    with which status.
+    """
 
     def __init__(
         self,
         send: Send,
         retries: int,
         *,
+        paused: Paused | None = None,
         chance: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._send = send
         self._retries = retries
+        self._paused = paused
+        self._health = Health()
         self._chance = chance or Random()  # noqa: S311 - spreads requests, hides nothing
         self._clock = clock
         self._sleep = sleep
-        self._paused_until = 0.0
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
         """Send a request until it is answered for good; see `mirror.wire.message.Send`.
 
-        The last reply or error is the one that counts.  What is not repeatable is
-        sent once: its upload starts again higher up.
+        The last reply or error is the one that counts, and no error of a request
+        that can be repeated is worth another attempt.  What is not repeatable is
+        sent once: its upload starts again higher up.  Raises Unreachable, at
+        once, while the host is dead.
         """
-        attempts = self._retries if request.repeatable else 0
-        for attempt in range(attempts):
-            await self._pause()
+        attempt = _Attempt(self._retries if request.repeatable else 0)
+        while True:
+            await self._admit()
             begun = False
             try:
                 async with self._send(request) as reply:
-                    begun = not passes(reply.status)
-                    if begun:
-                        yield reply
+                    self._health.answered()
+                    seconds = self._wait_after(reply, attempt)
+                    if seconds is None:
+                        begun = True
+                        yield (
+                            replace(reply, attempts=attempt.number) if attempt.number > 1 else reply
+                        )
                         return
-                    seconds = self._note(attempt, reply)
             except NetworkError as error:
-                # What broke while the reply was read is the reader's; a certificate stays wrong.
-                if begun or isinstance(error, Untrusted):
+                # What broke while the reply was read is the reader's.
+                if begun or (seconds := self._wait_after_loss(error, request, attempt)) is None:
                     raise
-                seconds = wait(attempt, self._chance)
+            attempt.number += 1
             await self._sleep(seconds)
-        await self._pause()
-        async with self._send(request) as reply:
-            if attempts and concerns_host(reply.status):
-                self._note(attempts, reply)
-            yield reply
 
-    def _note(self, attempt: int, reply: Reply) -> float:
-        """Return how long to wait after a reply, and let others wait too if it is about all."""
-        seconds = wait(attempt, self._chance, reply)
-        if concerns_host(reply.status):
-            self._paused_until = max(self._paused_until, self._clock() + seconds)
-        return seconds
-
-    async def _pause(self) -> None:
-        while (seconds := self._paused_until - self._clock()) > 0:
+    async def _admit(self) -> None:
+        while (seconds := self._health.wait(self._clock())) > 0:
             await self._sleep(seconds)
+        if not self._health.admits(self._clock()):
+            raise Unreachable("the host has not answered for a while, and is left alone")
+
+    def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
+        """Return how long to wait after a reply; None if it is the one that counts."""
+        if not passes(reply.status):
+            return None
+        seconds = wait(attempt.failures, self._chance, reply)
+        if concerns_host(reply.status) and self._retries:
+            self._health.pause(seconds, self._clock())
+            if self._paused is not None:
+                self._paused(seconds, reply.status)
+        return seconds if self._fails(attempt) else None
+
+    def _wait_after_loss(
+        self, error: NetworkError, request: Request, attempt: "_Attempt"
+    ) -> float | None:
+        """Return how long to wait after a request got no answer; None to give up."""
+        error.attempts = attempt.number
+        if isinstance(error, Dropped) and request.repeatable and attempt.dropped < _DROPPED_LIMIT:
+            attempt.dropped += 1
+            return 0.0
+        self._health.unheard(self._clock())
+        if error.retryable and self._fails(attempt):
+            return wait(attempt.failures - 1, self._chance)
+        if request.repeatable:
+            error.retryable = False
+        return None
+
+    def _fails(self, attempt: "_Attempt") -> bool:
+        """Count a failed attempt; return whether there may be another."""
+        if attempt.failures >= attempt.limit or not self._health.may_repeat():
+            return False
+        attempt.failures += 1
+        return True
+
+
+class _Attempt:
+    """How far one request has got with being sent."""
+
+    __slots__ = ("dropped", "failures", "limit", "number")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.number = 1
+        self.failures = 0
+        self.dropped = 0

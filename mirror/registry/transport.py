@@ -5,19 +5,23 @@ it is told, follows redirects by the rules of `mirror.wire.redirect`, and turns
 every way in which a connection can fail into a NetworkError.
 """
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import NetworkError, RegistryError, Truncated, Untrusted
+from mirror.errors import Dropped, NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import RequestSent, Tell
+from mirror.options import Timeouts
 from mirror.registry.trust import Trust
 from mirror.wire.message import Reply, Request
 from mirror.wire.proxy import Proxies
@@ -27,11 +31,12 @@ from mirror.wire.redirect import LIMIT, STATUSES, follow
 _READ_BUFFER = 512 * 1024
 # Header lines: Artifact Registry's upload addresses pass aiohttp's 8190 bytes.
 _HEADER_LIMIT = 64 * 1024
-# Seconds until a connection stands, until one on which nothing comes is given
-# up, and the same after a large body, which a registry hashes before it answers.
-_CONNECT_TIMEOUT = 10.0
-_STALL_TIMEOUT = 60.0
-_COMMIT_TIMEOUT = 900.0
+# What it means that a connection is gone, to the library.
+_LOST = (
+    aiohttp.ClientOSError,
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientConnectionResetError,
+)
 # Seconds an idle connection is kept; proxies commonly close theirs after 60.
 _KEEPALIVE = 15.0
 
@@ -42,18 +47,28 @@ class Transport:
     ``verify`` is whether certificates are checked.
     """
 
-    def __init__(self, tell: Tell, trust: Trust, proxies: Proxies, *, verify: bool = True) -> None:
+    def __init__(
+        self,
+        tell: Tell,
+        trust: Trust,
+        proxies: Proxies,
+        timeouts: Timeouts | None = None,
+        *,
+        verify: bool = True,
+    ) -> None:
         self._tell = tell
         self._trust = trust
         self._proxies = proxies
+        self._timeouts = timeouts or Timeouts()
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         # The schedule bounds how many requests are in flight, so the pool does not.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300)
+        connector = _Connector(limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            middlewares=(connector.once,),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"oci-mirror/{__version__}"},
@@ -61,7 +76,6 @@ class Transport:
             read_bufsize=_READ_BUFFER,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
-            timeout=_timeout(_STALL_TIMEOUT),
         )
         return self
 
@@ -81,10 +95,10 @@ class Transport:
         Raises NetworkError, also out of the reply's chunks, and RegistryError
         for a redirect that must not be followed.
         """
-        for _ in range(LIMIT):
+        for hops in range(LIMIT):
             async with self._once(request) as reply:
                 if reply.status not in STATUSES:
-                    yield reply
+                    yield replace(reply, redirected=True) if hops else reply
                     return
                 request = follow(request, reply)
         raise RegistryError(f"redirected more than {LIMIT} times")
@@ -98,6 +112,7 @@ class Transport:
             headers["Content-Length"] = str(request.length)
         place = urlsplit(request.url).netloc
         self._tell(RequestSent(place, request.method))
+        begun = False
         try:
             async with self._session.request(
                 request.method,
@@ -107,8 +122,9 @@ class Transport:
                 allow_redirects=False,
                 proxy=self._proxies.proxy_for(request.url),
                 ssl=self._tls(url.scheme, place),
-                timeout=_timeout(_STALL_TIMEOUT if request.repeatable else _COMMIT_TIMEOUT),
+                timeout=self._timeout(request),
             ) as response:
+                begun = True
                 yield Reply(
                     response.status,
                     str(response.url),
@@ -118,7 +134,14 @@ class Transport:
                     ", ".join(response.headers.getall("WWW-Authenticate", ())),
                 )
         except (aiohttp.ClientError, OSError) as error:
-            raise _network_error(error, place) from error
+            raise _network_error(
+                error, place, begun=begun, streamed=not request.repeatable
+            ) from error
+
+    def _timeout(self, request: Request) -> aiohttp.ClientTimeout:
+        limits = self._timeouts
+        silence = limits.stall if request.repeatable else limits.commit
+        return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=silence)
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
@@ -134,12 +157,14 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _timeout(silence: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence)
-
-
-def _network_error(error: Exception, place: str) -> NetworkError:
+def _network_error(error: Exception, place: str, *, begun: bool, streamed: bool) -> NetworkError:
+    if begun:
+        return Truncated(f"{_broken(error, place)} before the body was complete")
     match error:
+        case _Lost(used=True) if not streamed:
+            return Dropped(f"{place} had closed the connection")
+        case _Lost():
+            return _network_error(error.error, place, begun=False, streamed=streamed)
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or error
             return Untrusted(f"{place} has a certificate that is not trusted: {reason}")
@@ -149,16 +174,73 @@ def _network_error(error: Exception, place: str) -> NetworkError:
                 hint="If it is a registry with plain http, --insecure allows that.",
             )
         case aiohttp.ClientConnectorDNSError():
-            return NetworkError(
+            unknown = NetworkError(
                 f"{place} is not a known host", hint="Check the host's name, or the name server."
             )
+            unknown.retryable = error.os_error.errno == socket.EAI_AGAIN
+            return unknown
         case aiohttp.ClientConnectorError():
             return NetworkError(f"no connection to {place}: {error.strerror or error.os_error}")
-        case TimeoutError():
-            return NetworkError(f"{place} went silent")
+        case aiohttp.ConnectionTimeoutError():
+            return NetworkError(f"no connection to {place} in time")
         case aiohttp.ServerDisconnectedError():
             return NetworkError(f"{place} closed the connection before it answered")
-        case aiohttp.ClientPayloadError():
-            return Truncated(f"{place} closed the connection before the body was complete")
+    return NetworkError(_broken(error, place))
+
+
+def _broken(error: Exception, place: str) -> str:
+    if isinstance(error, TimeoutError):
+        return f"{place} went silent"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"{place} closed the connection"
     # What the library says in full may hold an address with a login or a signature.
-    return NetworkError(f"the connection to {place} broke: {_reason(error)}")
+    return f"the connection to {place} broke: {_reason(error)}"
+
+
+class _Lost(aiohttp.ClientConnectionError):
+    """The connection was gone before anything was heard on it, and had been ``used`` before."""
+
+    def __init__(self, error: Exception, *, used: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.used = used
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a kept connection that was gone from one that broke, and lets nothing be sent twice.
+
+    The library itself would send some requests again when a connection breaks,
+    an upload's commit among them, uncounted and unseen.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._known: WeakSet[object] = WeakSet()
+        self._reusing: set[aiohttp.ClientRequest] = set()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's name for it
+    ) -> aiohttp.connector.Connection:
+        """Return a connection, and remember whether it has been used before."""
+        connection = await super().connect(req, traces, timeout)
+        if connection.protocol in self._known:
+            self._reusing.add(req)
+        else:
+            self._known.add(connection.protocol)
+        return connection
+
+    async def once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send a request; what this middleware raises is not tried again by the library."""
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except _LOST as error:
+            raise _Lost(error, used=request in self._reusing) from error
+        finally:
+            self._reusing.discard(request)

@@ -21,9 +21,12 @@ def ask_manifest(repository: Repository, target: str, method: str = "GET") -> Re
     return Request(method, f"/v2/{repository.path}/manifests/{target}", _MANIFESTS)
 
 
-def ask_blob(repository: Repository, digest: Digest, method: str = "GET") -> Request:
-    """Ask for a blob."""
-    return Request(method, f"/v2/{repository.path}/blobs/{digest}", _PLAIN)
+def ask_blob(
+    repository: Repository, digest: Digest, method: str = "GET", *, first: int = 0
+) -> Request:
+    """Ask for a blob, from a byte on."""
+    headers = {**_PLAIN, "Range": f"bytes={first}-"} if first else _PLAIN
+    return Request(method, f"/v2/{repository.path}/blobs/{digest}", headers)
 
 
 def ask_repository(repository: Repository) -> Request:

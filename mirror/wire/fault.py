@@ -13,7 +13,6 @@ import msgspec
 
 from mirror.errors import Denied, NotFound, Refused, RegistryError, Throttled, TooLarge, Unsupported
 from mirror.wire.message import Reply
-from mirror.wire.patience import passes
 
 # Error bodies longer than this are not read: the interesting part comes first.
 ERROR_LIMIT = 16 * 1024
@@ -67,7 +66,7 @@ def failure(reply: Reply, content: bytes = b"") -> RegistryError:
     answer = f"{reply.status} {_phrase(reply)}".strip()
     hint = _FULL if reply.status == 507 else None
     error = kind(f"{answer}: {text}" if text else answer, hint=hint)
-    error.retryable = passes(reply.status)
+    error.code = code
     return error
 
 

@@ -12,6 +12,8 @@ MIB = 1024 * 1024
 # Chunks tried one after the other where a body was too large: the first is what
 # fits most limits (Cloudflare's is 100 MB), the last is below nginx's default.
 _CHUNKS = (64 * MIB, 16 * MIB, 4 * MIB, MIB, MIB // 4)
+# Bytes of a blob that is sent in chunks once sending it whole broke off, and of each.
+_WORTH_CHUNKS = 16 * MIB
 # A registry may ask for chunks of at least some size; more than this is a mistake.
 _MINIMUM_LIMIT = 1024 * MIB
 
@@ -40,6 +42,8 @@ class Habit:
     """Whether it takes chunks at all."""
     mounts: bool = True
     """Whether it mounts blobs when asked to."""
+    resumes: bool = True
+    """Whether it can be believed when it says how much of an upload it has."""
 
     def for_size(self, size: int) -> "Habit":
         """Return the way for a blob of this size."""
@@ -67,18 +71,36 @@ class Habit:
                 return replace(self, whole_limit=smaller, chunk=smaller)
         if status in (405, 415, 501) and used.method is Method.WHOLE:
             return replace(self, method=Method.STREAMED)
+        if status in (405, 415, 501) and self.method is Method.CHUNKED and self.chunks:
+            return replace(self, method=Method.STREAMED, chunks=False)
         return None
+
+    def after_break(self, size: int) -> "Habit":
+        """Return the way to send a blob again whose upload broke off: so that less is lost."""
+        if not (self.chunks and self.resumes) or size <= _WORTH_CHUNKS:
+            return self
+        chunk = self.chunk if 0 < self.chunk < _WORTH_CHUNKS else _WORTH_CHUNKS
+        return replace(self, method=Method.CHUNKED, chunk=chunk)
+
+    def after_spoil(self) -> "Habit":
+        """Return the way to send a blob again that arrived as something else."""
+        return replace(self, method=Method.STREAMED) if self.method is Method.WHOLE else self
 
 
 # From vendors' documentation and other clients' sources; the README says what was tried.
 # ECR wants chunks of 5 MiB and more, GHCR of no more than 4 MiB, ACR refused bodies above
-# 20 MB in one report, Artifact Registry documents that it takes none.
+# 20 MB in one report, Artifact Registry documents that it takes none.  Where an upload
+# stands, Quay says one too much and ECR the end of its first chunk.
 _SEEDS = (
-    (r".*\.dkr[.-]ecr(-fips)?\..*\.amazonaws\.com(\.cn)?", Habit(chunk=16 * MIB, mounts=False)),
-    (r".*\.azurecr\.(io|cn|us)", Habit(whole_limit=16 * MIB, chunk=16 * MIB)),
-    (r"ghcr\.io", Habit(chunk=4 * MIB)),
+    (
+        r".*\.dkr[.-]ecr(-fips)?\..*\.amazonaws\.com(\.cn)?",
+        Habit(chunk=16 * MIB, mounts=False, resumes=False),
+    ),
+    (r".*\.azurecr\.(io|cn|us)", Habit(whole_limit=16 * MIB, chunk=16 * MIB, resumes=False)),
+    (r"ghcr\.io", Habit(chunk=4 * MIB, resumes=False)),
     (r".*-docker\.pkg\.dev|(.*\.)?gcr\.io", Habit(chunks=False)),
-    (r".*\.jfrog\.io|.*artifactory.*", Habit(Method.STREAMED)),
+    (r".*\.jfrog\.io|.*artifactory.*", Habit(Method.STREAMED, resumes=False)),
+    (r"quay\.io", Habit(resumes=False)),
 )
 
 

@@ -58,12 +58,21 @@ class Reply:
     reason: str = ""
     challenge: str = ""
     """Every WWW-Authenticate header, joined by commas."""
+    redirected: bool = False
+    """Whether somebody else answers, to whom the registry sent us."""
+    attempts: int = 1
+    """How often the request was sent until this came."""
 
     @property
     def media_type(self) -> str:
         """The Content-Type without its parameters."""
         stated = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         return stated if stated.isascii() else ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is for a person to look at, as no answer of a registry is."""
+        return self.media_type == "text/html"
 
     @property
     def length(self) -> int | None:

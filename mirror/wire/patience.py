@@ -19,6 +19,8 @@ _HOST_WIDE = frozenset({429, 503})
 _FIRST, _LONGEST = 0.5, 30.0
 # The first wait after a 429 that does not say how long.
 _FIRST_THROTTLED = 2.0
+# Bytes that are worth a new start.
+_PROGRESS = 1024 * 1024
 # Seconds that a registry may make us wait, at most.
 _TOLD_LIMIT = 600.0
 
@@ -45,6 +47,29 @@ def wait(attempt: int, chance: Random, reply: Reply | None = None) -> float:
     throttled = reply is not None and reply.status == 429
     first = _FIRST_THROTTLED if throttled else _FIRST
     return chance.uniform(0, min(_LONGEST, first * 2**attempt))
+
+
+class Endurance:
+    """How often something long may break off and go on: failures count since it last moved on."""
+
+    def __init__(self, retries: int, chance: Random) -> None:
+        self._retries = retries
+        self._chance = chance
+        self._failures = 0
+        self._reached = 0
+
+    def after(self, position: int) -> float | None:
+        """Return the seconds to wait after it broke off at this byte; None to give up.
+
+        Getting a mebibyte further makes good for all failures before.
+        """
+        if position - self._reached >= _PROGRESS:
+            self._failures = 0
+            self._reached = position
+        if self._failures >= self._retries:
+            return None
+        self._failures += 1
+        return wait(self._failures - 1, self._chance)
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -4,12 +4,14 @@
     OPENING --202--> SENDING                      a session is open
     OPENING --any other answer to a mount--> OPENING, without the mount
     SENDING --202 to a PATCH--> SENDING           more is to come, or the empty PUT
+    SENDING --broken off, then 204 to a GET--> SENDING   from where the registry says it is
     SENDING --201 to the PUT--> STORED
 
 Distribution specification, "Pushing blobs" and "Mounting a blob from another
 repository".
 """
 
+import re
 from collections.abc import AsyncIterable
 from enum import Enum, auto
 from urllib.parse import quote, urlsplit
@@ -23,6 +25,10 @@ from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply, Request
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
+_TAKEN = (200, 201, 202, 204)
+_LOST = {"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "RANGE_INVALID"}
+# Quay says it with a unit, Gitea leaves it out when there is nothing yet.
+_RANGE = re.compile(r"\s*(?:bytes[= ])?0-([0-9]{1,19})\s*")
 
 
 class State(Enum):
@@ -60,6 +66,7 @@ class Upload:
         """What was known of the registry when this upload began."""
         self._habit = self.habit.for_size(size)
         self._sent = 0
+        self._trusted = self._habit.resumes
         self._repository = repository
         self._mount_from = mount_from
         self._location = ""
@@ -95,6 +102,11 @@ class Upload:
         return True
 
     @property
+    def position(self) -> int:
+        """How many bytes of the blob the registry has, as far as it told."""
+        return self._sent
+
+    @property
     def piece(self) -> int:
         """How many of the blob's next bytes the next request carries."""
         left = self.size - self._sent
@@ -114,17 +126,47 @@ class Upload:
 
     def sent(self, reply: Reply) -> bool:
         """Take the answer to `sending`."""
+        if reply.status not in _TAKEN or reply.is_page:
+            return False
         if self._habit.method is Method.WHOLE or not self.piece:
-            if reply.status not in (200, 201, 202, 204):
-                return False
             self.state = State.STORED
             return True
-        if reply.status not in (200, 201, 202, 204):
-            return False
         self._sent += self.piece
+        # Who once miscounts aloud is not asked where it stands.
+        self._trusted = self._trusted and _received(reply) in (None, self._sent)
         if reply.headers.get("Location"):
             self._location = resolve_location(reply)
         return True
+
+    def status(self) -> Request | None:
+        """Ask how much of the blob has arrived; None where that cannot be relied on.
+
+        Only what is sent in chunks can go on from where it is.
+        """
+        if self.state is not State.SENDING or not self._trusted:
+            return None
+        return Request("GET", self._location) if self._habit.method is Method.CHUNKED else None
+
+    def stands(self, reply: Reply) -> bool:
+        """Take the answer to `status`; return whether to go on from `position`."""
+        if reply.status not in _TAKEN:
+            return False
+        received = _received(reply)
+        if received is None or not self._sent <= received <= self.size:
+            # One byte and none are written alike, where none was acknowledged.
+            return False
+        self._sent = 0 if received == 1 and not self._sent else received
+        if reply.headers.get("Location"):
+            self._location = resolve_location(reply)
+        return True
+
+    def found(self) -> None:
+        """Learn that the blob is there, though the answer that would have said so was lost."""
+        self.state = State.STORED
+
+    def lost(self, status: int, code: str) -> bool:
+        """Whether this answer to `sending` says that there is no such session any more."""
+        return code in _LOST or (status in (404, 416) and code != "NAME_UNKNOWN")
 
     def cancel(self) -> Request | None:
         """Ask to forget the session; None when none is open."""
@@ -137,6 +179,12 @@ def _minimum(reply: Reply) -> int:
     """Return how small the registry says that chunks may be, but for the last."""
     text = reply.headers.get("OCI-Chunk-Min-Length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _received(reply: Reply) -> int | None:
+    """Return how many bytes of a session have arrived, if the reply says so."""
+    found = _RANGE.fullmatch(reply.headers.get("Range", ""))
+    return int(found[1]) + 1 if found is not None else None
 
 
 def _quoted(digest: Digest) -> str:

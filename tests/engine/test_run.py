@@ -6,7 +6,7 @@ import pytest
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
 from mirror.errors import MirrorError, NotFound
-from mirror.events import Event, ImageSettled, Status
+from mirror.events import Effort, Event, ImageSettled, Status
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -33,7 +33,7 @@ def planner(count: int, **options: bool) -> Planner:
 async def test_one_failure_does_not_stop_the_others() -> None:
     told = Told()
 
-    async def perform(task: Task) -> Answer:
+    async def perform(task: Task, _: Effort) -> Answer:
         assert isinstance(task, Resolve)
         raise MirrorError("broken") if task.reference.tag == "1" else NotFound("404")
 
@@ -47,7 +47,7 @@ async def test_one_failure_does_not_stop_the_others() -> None:
 async def test_the_first_failure_stops_the_others_if_that_was_asked_for() -> None:
     told = Told()
 
-    async def perform(task: Task) -> Answer:
+    async def perform(task: Task, _: Effort) -> Answer:
         raise MirrorError("broken")
 
     await run(planner(9), Schedule(per_registry=1), perform, told, fail_fast=True)
@@ -60,7 +60,7 @@ async def test_the_first_failure_stops_the_others_if_that_was_asked_for() -> Non
 async def test_a_bug_in_one_task_is_a_failure_of_its_image_alone() -> None:
     told = Told()
 
-    async def perform(task: Task) -> Answer:
+    async def perform(task: Task, _: Effort) -> Answer:
         assert isinstance(task, Resolve)
         if task.reference.tag == "1":
             raise ZeroDivisionError("oops")
@@ -79,7 +79,7 @@ async def test_a_bug_of_who_decides_ends_the_run_as_itself_and_every_image_is_to
         def finish(self, task: Task, *, succeeded: bool) -> None:
             raise ZeroDivisionError
 
-    async def perform(task: Task) -> Answer:
+    async def perform(task: Task, _: Effort) -> Answer:
         raise NotFound("404")
 
     with pytest.raises(ZeroDivisionError):
@@ -91,7 +91,7 @@ async def test_no_task_outlives_a_cancelled_run() -> None:
     alive: set[Task] = set()
     told = Told()
 
-    async def perform(task: Task) -> Answer:
+    async def perform(task: Task, _: Effort) -> Answer:
         alive.add(task)
         try:
             await anyio.sleep_forever()

@@ -1,17 +1,28 @@
 """Questions, each asked once for all who want to know."""
 
 from mirror.errors import MirrorError
+from mirror.events import Effort
 from mirror.image.reference import Repository
-from mirror.plan.inquiry import Inquiry
+from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.task import Answer, ListTags
 
 TASK = ListTags(Repository.parse("s.io/a"))
 
 
+class Somebody(Asker):
+    def __init__(self) -> None:
+        self.effort = Effort()
+        self.gone = False
+
+    @property
+    def abandoned(self) -> bool:
+        return self.gone
+
+
 def test_a_task_asked_for_twice_is_carried_out_once() -> None:
     inquiry, told = Inquiry(), list[Answer | MirrorError]()
-    inquiry.ask(TASK, told.append)
-    inquiry.ask(TASK, told.append)
+    inquiry.ask(Somebody(), TASK, told.append)
+    inquiry.ask(Somebody(), TASK, told.append)
     assert inquiry.tasks == [TASK]
 
     inquiry.learn(TASK, ("1", "2"))
@@ -20,8 +31,29 @@ def test_a_task_asked_for_twice_is_carried_out_once() -> None:
 
 def test_a_task_asked_for_after_its_answer_is_carried_out_again() -> None:
     inquiry = Inquiry()
-    inquiry.ask(TASK, print)
+    inquiry.ask(Somebody(), TASK, print)
     inquiry.learn(TASK, MirrorError("x"))
-    inquiry.ask(TASK, print)
+    inquiry.ask(Somebody(), TASK, print)
 
     assert inquiry.tasks == [TASK, TASK]
+
+
+def test_a_task_is_wanted_as_long_as_anybody_wants_it() -> None:
+    inquiry, one, other = Inquiry(), Somebody(), Somebody()
+    inquiry.ask(one, TASK, print)
+    inquiry.ask(other, TASK, print)
+
+    one.gone = True
+    assert inquiry.wants(TASK)
+    other.gone = True
+    assert not inquiry.wants(TASK)
+
+
+def test_all_who_asked_know_how_hard_it_was() -> None:
+    inquiry, one, other = Inquiry(), Somebody(), Somebody()
+    other.effort.note(5)
+    inquiry.ask(one, TASK, print)
+    inquiry.ask(other, TASK, print)
+    inquiry.learn(TASK, (), attempts=3)
+
+    assert (one.effort.attempts, other.effort.attempts) == (3, 5)

@@ -1,0 +1,132 @@
+"""A blob on its way through: read, held to its digest, counted, cut into pieces."""
+
+import math
+from collections.abc import AsyncIterable, AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from mirror.events import Traffic
+from mirror.image.digest import Verifier
+from mirror.image.manifest import Descriptor
+from mirror.options import Timeouts
+from mirror.registry.client import Client
+
+# Bytes after which the hash is noted down, so that an upload can go on from near there.
+_STEP = 1024 * 1024
+# Notes of one piece, at most.
+_NOTES = 64
+
+
+class Body:
+    """The bytes of a blob for whoever writes them; an async context manager that owns the reading.
+
+    This is the hot path: one generator and one hash update per chunk
+    (`benchmarks/one_blob.py`).  A mismatch is raised in place of the last chunk, so
+    the upload that reads from here is torn down and can never be committed;
+    ``error`` then says why, whatever the upload makes of it.
+
+    ``scope`` is set for each write: it is cancelled when a chunk that was given is
+    not taken in time, and never while the source is waited for.
+    """
+
+    def __init__(
+        self, source: Client, blob: Descriptor, traffic: Traffic, timeouts: Timeouts
+    ) -> None:
+        self.error: Exception | None = None
+        self.scope = anyio.CancelScope()
+        self._source = source
+        self._blob = blob
+        self._traffic = traffic
+        self._timeouts = timeouts
+        self._given = 0
+        self._begin(Verifier(blob.digest, blob.size), 0)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._reading.aclose()
+
+    def take(self, length: int) -> AsyncIterable[bytes] | bytes:
+        """Give the next so many bytes; all of them at once are one stream without cuts."""
+        if not length:
+            return b""
+        return self._stream() if length == self._blob.size else self._piece(length)
+
+    async def rewind(self, position: int) -> bool:
+        """Go on from a byte of the last piece; return whether that is possible.
+
+        What lies between the last note of the hash and that byte is read again.
+        """
+        notes = [note for note in self._notes if note.received <= position]
+        if not notes or position > self._given:
+            return False
+        await self._reading.aclose()
+        self._begin(notes[-1], position - notes[-1].received)
+        self._given = position
+        return True
+
+    def _begin(self, verifier: Verifier, skip: int) -> None:
+        self._notes = [verifier.copy()]
+        self._verifier = verifier
+        self._reading = self._source.read(self._blob, verifier.received)
+        self._uncut: AsyncIterator[bytes] | None = None
+        self._rest = b""
+        self._skip = skip
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        verifier, reading = self._verifier, self._reading
+        update, traffic, scope = verifier.update, self._traffic, self.scope
+        stall = self._timeouts.stall
+        try:
+            with self._source.reading(self._blob):
+                async for chunk in reading:
+                    update(chunk)
+                    traffic.moved += len(chunk)
+                    scope.deadline = anyio.current_time() + stall
+                    yield chunk
+                    scope.deadline = math.inf
+                verifier.finish()
+        except Exception as error:
+            if reading is self._reading:  # and not one that was given up meanwhile
+                self.error = error
+            raise
+        scope.deadline = anyio.current_time() + self._timeouts.commit
+
+    async def _piece(self, length: int) -> AsyncIterator[bytes]:
+        """Cut the stream; what a chunk has too much is kept for the next piece."""
+        self._forget_notes()
+        if self._uncut is None:
+            self._uncut = self._stream()
+        step = max(_STEP, length // _NOTES)
+        while length:
+            chunk = self._rest or await self._next(step)
+            part, self._rest = chunk[:length], chunk[length:]
+            length -= len(part)
+            self._given += len(part)
+            self.scope.deadline = anyio.current_time() + self._timeouts.stall
+            yield part
+        self.scope.deadline = anyio.current_time() + self._timeouts.commit
+
+    async def _next(self, step: int) -> bytes:
+        """Return the next chunk of the stream, and note the hash down now and then."""
+        assert self._uncut is not None, "a piece is cut from a stream"
+        self.scope.deadline = math.inf
+        chunk = await anext(self._uncut)
+        if self._verifier.received - self._notes[-1].received >= step:
+            self._notes.append(self._verifier.copy())
+        if self._skip:
+            chunk, self._skip = chunk[self._skip :], max(0, self._skip - len(chunk))
+        return chunk
+
+    def _forget_notes(self) -> None:
+        """Drop the notes that no rewinding needs: an upload stands where the last piece began."""
+        before = [note for note in self._notes if note.received <= self._given]
+        self._notes = before[-1:] + [n for n in self._notes if n.received > self._given]

@@ -1,0 +1,74 @@
+"""Getting a blob out of a repository: from any byte on, over as many requests as it takes.
+
+    wanted --200--> from the first byte; what is there already is passed over
+    wanted --206 from that byte--> from there
+    wanted --206 from elsewhere, 416--> wanted, without a range this time
+
+Distribution specification, "Pulling blobs"; RFC 9110, section 14.
+"""
+
+import re
+from http import HTTPStatus
+
+from mirror.errors import RegistryError
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
+from mirror.wire.content import ask_blob
+from mirror.wire.message import Reply, Request
+
+# Old Nexus leaves the unit out.
+_CONTENT_RANGE = re.compile(r"\s*(?:bytes\s)?\s*([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\s*")
+
+
+class Download:
+    """One blob's way out of one repository.
+
+    Send what `request` says and hand the answer to `answered`; tell `took` what
+    was read of it.  When the answer breaks off, begin again.
+    """
+
+    def __init__(self, repository: Repository, digest: Digest, size: int, first: int = 0) -> None:
+        self.position = first
+        """The next byte that is wanted."""
+        self._repository = repository
+        self._digest = digest
+        self._size = size
+        self._ranges = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is wanted any more."""
+        return self.position >= self._size
+
+    def request(self) -> Request:
+        """Ask for the blob, from the position on if that is taken."""
+        first = self.position if self._ranges else 0
+        return ask_blob(self._repository, self._digest, first=first)
+
+    def answered(self, reply: Reply) -> int | None:
+        """Return how many bytes to pass over before those that are wanted.
+
+        None says that the answer is of no use and the next `request` may be;
+        this happens once.  Raises RegistryError for a blob of another size than
+        was promised.  Only 200, 206 and 416 are understood.
+        """
+        if reply.status == HTTPStatus.OK:
+            self._check(reply.length)
+            return self.position
+        found = _CONTENT_RANGE.fullmatch(reply.headers.get("Content-Range", ""))
+        if reply.status == HTTPStatus.PARTIAL_CONTENT and found is not None:
+            self._check(int(found[3]) if found[3] != "*" else None)
+            if int(found[1]) <= self.position:
+                return self.position - int(found[1])
+        if not self._ranges or not self.position:
+            raise RegistryError(f"{reply.status} to a request that named no range")
+        self._ranges = False
+        return None
+
+    def took(self, count: int) -> None:
+        """Count bytes that were read."""
+        self.position += count
+
+    def _check(self, size: int | None) -> None:
+        if size is not None and size != self._size:
+            raise RegistryError(f"the blob has {size} bytes, its manifest says {self._size}")

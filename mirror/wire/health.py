@@ -1,0 +1,69 @@
+"""How a registry host is doing: whether to ask it now, and whether to ask again.
+
+    well --nothing heard for 20 s, eight times in a row--> dead
+    dead --every 15 s one request is let through; an answer--> well
+
+Pure: times are given, in seconds on any clock that only goes forward.
+"""
+
+# A host is dead when nothing came back for so long and so often in a row: longer than
+# a restart takes, and than one request is tried again.
+_SILENCE = 20.0
+_UNHEARD = 8
+# Seconds between the requests that find out whether a dead host is back.
+_PROBE = 15.0
+# Requests to one host that may be repeats before it has answered any, and how many more
+# each answer allows: where every second one is in vain, asking more makes it worse.
+_RESERVE = 100.0
+_EARNED = 0.5
+
+
+class Health:
+    """One host, as all who ask it see it."""
+
+    def __init__(self) -> None:
+        self._paused_until = 0.0
+        self._unheard = 0
+        self._silent_since = 0.0
+        self._probe_at = 0.0
+        self._repeats = _RESERVE
+
+    def pause(self, seconds: float, now: float) -> None:
+        """Learn that it wants to be left alone for so long."""
+        self._paused_until = max(self._paused_until, now + seconds)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until it may be asked again, 0 if it may be now."""
+        return max(0.0, self._paused_until - now)
+
+    def answered(self) -> None:
+        """Learn that it answered, whatever it was."""
+        self._unheard = 0
+        self._repeats = min(_RESERVE, self._repeats + _EARNED)
+
+    def unheard(self, now: float) -> None:
+        """Learn that a request got no answer."""
+        if not self._unheard:
+            self._silent_since = now
+        self._unheard += 1
+        if self._is_dead(now) and not self._probe_at > now:
+            self._probe_at = now + _PROBE
+
+    def admits(self, now: float) -> bool:
+        """Whether to send a request; for a dead host now and then one may find out."""
+        if not self._is_dead(now):
+            return True
+        if now < self._probe_at:
+            return False
+        self._probe_at = now + _PROBE
+        return True
+
+    def may_repeat(self) -> bool:
+        """Whether one more request may be a repeat; it is counted as one."""
+        if self._repeats < 1:
+            return False
+        self._repeats -= 1
+        return True
+
+    def _is_dead(self, now: float) -> bool:
+        return self._unheard >= _UNHEARD and now - self._silent_since >= _SILENCE
