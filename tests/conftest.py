@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from random import Random
 
+import anyio
 import pytest
 
 from mirror.demo.server import EmbeddedRegistry
@@ -10,9 +12,27 @@ from mirror.engine.copying import copy
 from mirror.events import Traffic
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
+from mirror.registry.patience import Patience
 from mirror.report.result import Result
 
 Copy = Callable[..., Awaitable[Result]]
+
+
+class Hurry:
+    """A clock on which waiting takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+    def patience(self, retries: int, seed: int = 7) -> Patience:
+        return Patience(retries, Random(seed), self.clock, self.sleep)
 
 
 @pytest.fixture
@@ -33,15 +53,16 @@ async def target() -> AsyncIterator[EmbeddedRegistry]:
 def mirrored(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
     """Copy by the lines given, in which S and T stand for the two registries.
 
-    Nothing is tried twice unless ``retries`` says so.
+    Nothing is tried twice unless ``retries`` says so, and then at once.
     """
 
-    async def run(*lines: str, **options: bool | int) -> Result:
+    async def run(*lines: str, **options: object) -> Result:
         text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
         rules = parse(documents=[Document("test", text.encode())])
         result = Result(datetime.now(UTC))
-        patience = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
-        await copy(rules, patience, result.take, Traffic())
+        asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
+        hurry = Hurry().patience(asked.retries)
+        await copy(rules, asked, result.take, Traffic(), patience=hurry)
         return result
 
     return run

@@ -27,8 +27,10 @@ FLOORS = [
 MAY_AWAIT = {
     "mirror.auth.keychain",
     "mirror.auth.token",
+    "mirror.demo.api",
     "mirror.demo.server",
     "mirror.registry.authorizing",
+    "mirror.registry.patience",
     "mirror.registry.retrying",
     "mirror.registry.transport",
     "mirror.registry.trust",
@@ -140,7 +142,7 @@ def test_nothing_is_imported_later_to_dodge_the_floors(module: str) -> None:
 
 def test_the_http_library_is_known_to_one_client_module_and_the_embedded_server() -> None:
     users = {module for module in TREES if "aiohttp" in {n.split(".")[0] for n in imports(module)}}
-    assert users == {"mirror.registry.transport", "mirror.demo.server"}
+    assert users == {"mirror.registry.transport", "mirror.demo.server", "mirror.demo.api"}
 
 
 @pytest.mark.parametrize("module", [m for m in TREES if m.startswith("mirror.demo.")])

@@ -210,10 +210,12 @@ def read_token(content: bytes, url: str, now: float) -> Token:
     try:
         answer = _DECODER.decode(content)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise RegistryError(
+        nonsense = RegistryError(
             f"{place} gave something else than a token",
             hint="A login page or proxy may stand before the token server.",
-        ) from error
+        )
+        nonsense.retryable = True
+        raise nonsense from error
     text = answer.token or answer.access_token
     if not text or not text.isascii() or not text.isprintable():
         raise RegistryError(f"{place} gave an answer without a token")

@@ -9,10 +9,12 @@ class Fault:
     """One way to misbehave, for requests of this method whose path matches.
 
     With a ``status`` that is the answer, with ``headers`` and ``body``.
-    Without, the real answer is given, but damaged: ``truncate`` closes the
-    connection after that many bytes of its body, ``corrupt`` changes the byte
-    at that position, ``hang_up`` closes it before anything is done, and ``deaf``
-    after it is done, instead of answering.
+    Without, the real answer is given, but damaged: after that many bytes of its
+    body ``truncate`` closes the connection, ``reset`` aborts it and ``stall`` sends
+    nothing more; ``corrupt`` changes the byte at that position.  Or there is none:
+    ``hang_up`` aborts before anything is done, ``deaf`` after it is done, ``silent``
+    does nothing for ever, and ``breaks`` aborts when so many bytes of a blob have
+    come, which are kept.
     """
 
     method: str = ".*"
@@ -21,9 +23,13 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     truncate: int | None = None
+    reset: int | None = None
+    stall: int | None = None
     corrupt: int | None = None
     hang_up: bool = False
     deaf: bool = False
+    silent: bool = False
+    breaks: int | None = None
     times: int = 1
 
     def strikes(self, method: str, path: str) -> bool:
@@ -41,4 +47,5 @@ class Fault:
             altered = bytearray(content)
             altered[self.corrupt] ^= 0xFF
             content = bytes(altered)
-        return content if self.truncate is None else content[: self.truncate]
+        ends = [end for end in (self.truncate, self.reset, self.stall) if end is not None]
+        return content[: min(ends)] if ends else content

@@ -11,6 +11,7 @@ from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.plan.planner import Planner
 from mirror.plan.summary import Summary
+from mirror.registry.patience import Patience
 from mirror.registry.registries import Registries
 from mirror.wire.proxy import Proxies
 
@@ -22,16 +23,18 @@ async def copy(
     traffic: Traffic,
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
+    patience: Patience | None = None,
 ) -> Summary | None:
     """Copy what the rules say, and tell every step; return the plan of a dry run.
 
-    Without a keychain everything is done as nobody in particular.  Every image
-    is told of exactly once, also when this is cancelled.
+    Without a keychain everything is done as nobody in particular; without a
+    ``patience`` failures are waited out by the clock on the wall.  Every image is
+    told of exactly once, also when this is cancelled.
     """
     summary = Summary() if options.dry_run else None
     planner = Planner(rules, options)
     schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
-    async with Registries(options, tell, keychain or Keychain(), proxies) as registries:
+    async with Registries(options, tell, keychain or Keychain(), proxies, patience) as registries:
         performer = Performer(registries, options, tell, traffic, summary)
         await run(
             planner,

@@ -1,9 +1,5 @@
 """One function per kind of task: what carrying it out means."""
 
-from random import Random
-
-import anyio
-
 from mirror.engine.transfer import Transfer
 from mirror.errors import IntegrityError, MirrorError, NotFound, Side, Truncated
 from mirror.events import (
@@ -35,7 +31,6 @@ from mirror.plan.task import (
 )
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
-from mirror.wire.patience import wait
 
 
 class Performer:
@@ -54,7 +49,7 @@ class Performer:
         self._tell = tell
         self._traffic = traffic
         self._rehearsal = rehearsal
-        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
+        self._patience = registries.patience
 
     async def perform(self, task: Task, effort: Effort) -> Answer:
         """Carry out a task and return its answer; raise MirrorError if it cannot be done.
@@ -72,10 +67,10 @@ class Performer:
                 return await self._carry_out(task, effort)
             except MirrorError as error:
                 # What was read of the answer was not the answer: no request can tell.
-                if isinstance(error, Truncated) and cut < self._options.retries:
-                    await anyio.sleep(wait(cut, self._chance))
+                if isinstance(error, Truncated) and cut < self._patience.retries:
+                    await self._patience.sleep(self._patience.wait_after(cut))
                     cut += 1
-                elif _is_wrong(error) and wrong < min(1, self._options.retries):
+                elif _is_wrong(error) and wrong < min(1, self._patience.retries):
                     wrong += 1
                 else:
                     raise
@@ -136,7 +131,15 @@ class Performer:
         source = self._source(task.source, effort)
         destination = self._destination(task.destination, effort)
         blob = task.blob
-        transfer = Transfer(source, destination, task, self._options, self._traffic, effort)
+        transfer = Transfer(
+            source,
+            destination,
+            task,
+            timeouts=self._options.timeouts,
+            patience=self._patience,
+            traffic=self._traffic,
+            effort=effort,
+        )
         self._tell(BlobStarted(task.destination, blob.digest, blob.size))
         try:
             landed = await transfer.copy()
@@ -148,7 +151,7 @@ class Performer:
 
     async def _put_manifest(self, task: PutManifest, effort: Effort) -> None:
         if task.wait:
-            await anyio.sleep(task.wait)
+            await self._patience.sleep(task.wait)
         client = self._destination(task.destination.repository, effort)
         await client.put(task.manifest, task.destination.target)
         self._tell(ManifestPushed(task.destination, task.manifest.digest))

@@ -1,7 +1,6 @@
 """One blob from source to destination: mount it, or stream it, as often as it breaks off."""
 
 from functools import partial
-from random import Random
 
 import anyio
 
@@ -18,10 +17,11 @@ from mirror.errors import (
     WrongWay,
 )
 from mirror.events import Effort, Landing, Traffic
-from mirror.options import Options
+from mirror.options import Timeouts
 from mirror.plan.task import CopyBlob, Landed
 from mirror.registry.client import Client
-from mirror.wire.patience import Endurance, wait
+from mirror.registry.patience import Patience
+from mirror.wire.patience import Endurance
 from mirror.wire.upload import State, Upload
 
 # Seconds in which a session whose opening was cancelled may still be opened, to
@@ -41,7 +41,9 @@ class Transfer:
         source: Client,
         destination: Client,
         task: CopyBlob,
-        options: Options,
+        *,
+        timeouts: Timeouts,
+        patience: Patience,
         traffic: Traffic,
         effort: Effort,
     ) -> None:
@@ -49,11 +51,11 @@ class Transfer:
         self._destination = destination
         self._task = task
         self._blob = task.blob
-        self._options = options
+        self._timeouts = timeouts
+        self._patience = patience
         self._traffic = traffic
         self._effort = effort
-        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
-        self._attempts = Attempts(options.retries, self._chance)
+        self._attempts = Attempts(patience)
 
     async def copy(self) -> Landed:
         """Bring the blob to its destination.
@@ -70,7 +72,7 @@ class Transfer:
                 if (seconds := self._attempts.wait_after(error)) is None:
                     raise
                 self._effort.note(self._attempts.number)
-                await anyio.sleep(seconds)
+                await self._patience.sleep(seconds)
             # The answer to a commit may be all that was lost.
             if self._attempts.uncertain and await self._arrived():
                 return Landed(Landing.COPIED)
@@ -97,8 +99,8 @@ class Transfer:
             self._source.check_empty(self._blob)
             await self._destination.write(upload, lambda _: b"")
             return
-        endurance = Endurance(self._options.retries, self._chance)
-        async with Body(self._source, self._blob, self._traffic, self._options.timeouts) as body:
+        endurance = self._patience.endurance()
+        async with Body(self._source, self._blob, self._traffic, self._timeouts) as body:
             while upload.state is State.SENDING:
                 try:
                     await self._write(upload, body)
@@ -129,7 +131,7 @@ class Transfer:
         if seconds is None:
             return False
         self._effort.note(self._attempts.more())
-        await anyio.sleep(seconds)
+        await self._patience.sleep(seconds)
         try:
             stands = await self._destination.stands(upload)
         except MirrorError:
@@ -146,7 +148,7 @@ class Transfer:
 class Attempts:
     """How often one blob may still be begun again, by what went wrong."""
 
-    def __init__(self, retries: int, chance: Random) -> None:
+    def __init__(self, patience: Patience) -> None:
         self.number = 1
         """How often it was tried so far."""
         self.uncertain = False
@@ -155,8 +157,7 @@ class Attempts:
         """How many uploads broke off."""
         self.spoiled = 0
         """How many uploads arrived as something else."""
-        self._retries = retries
-        self._chance = chance
+        self._patience = patience
         self._failures = 0
         self._logins = 0
         self._turns = 0
@@ -185,12 +186,12 @@ class Attempts:
         if isinstance(error, IntegrityError):
             self.spoiled += isinstance(error, Spoiled)
             self._mismatches += 1
-            return 0.0 if self._mismatches <= min(1, self._retries) else None
-        if not error.retryable or self._failures >= self._retries:
+            return 0.0 if self._mismatches <= min(1, self._patience.retries) else None
+        if not error.retryable or self._failures >= self._patience.retries:
             return None
         at_destination = error.place is not None and error.place.side is Side.DESTINATION
         lost = isinstance(error, NetworkError) and at_destination
         self.uncertain = lost
         self.broken += lost
         self._failures += 1
-        return wait(self._failures - 1, self._chance)
+        return self._patience.wait_after(self._failures - 1)

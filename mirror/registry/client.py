@@ -7,7 +7,6 @@ reference, what was attempted and what came back.
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
-from random import Random
 
 import anyio
 
@@ -30,6 +29,7 @@ from mirror.events import Effort, QuotaSeen, Tell
 from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Registry, Repository
+from mirror.registry.patience import Patience
 from mirror.registry.reading import Reading, expect, read, refusal
 from mirror.wire.advice import advise
 from mirror.wire.content import (
@@ -45,7 +45,7 @@ from mirror.wire.fault import failure
 from mirror.wire.habit import Habit
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
-from mirror.wire.patience import Endurance, passes
+from mirror.wire.patience import passes
 from mirror.wire.quota import Quota
 from mirror.wire.upload import State, Upload
 
@@ -104,14 +104,14 @@ class Client:
         side: Side,
         acquaintance: Acquaintance | None = None,
         effort: Effort | None = None,
-        retries: int = 0,
+        patience: Patience | None = None,
     ) -> None:
         self._known = acquaintance or Acquaintance()
         self._send = send
         self._repository = repository
         self._side = side
         self._effort = effort or Effort()
-        self._retries = retries
+        self._patience = patience or Patience()
 
     async def resolve(self, target: str) -> Descriptor:
         """Return what a tag or digest names, with one HEAD where registries answer it in full.
@@ -180,7 +180,7 @@ class Client:
     def read(self, blob: Descriptor, first: int = 0) -> Reading:
         """Return the chunks of a blob from a byte on; the reader holds them to their digest."""
         download = Download(self._repository, blob.digest, blob.size, first)
-        return Reading(self._send, download, self._endurance(), self._effort.note)
+        return Reading(self._send, download, self._patience, self._effort.note)
 
     def reading(self, blob: Descriptor) -> AbstractContextManager[None]:
         """Tell every error out of the chunks of `read` where it happened."""
@@ -290,9 +290,6 @@ class Client:
         """See `expect`; the attempts that the reply took are noted."""
         self._effort.note(reply.attempts)
         await expect(reply, *statuses)
-
-    def _endurance(self) -> Endurance:
-        return Endurance(self._retries, Random())  # noqa: S311 - spreads requests, hides nothing
 
 
 async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:

@@ -4,20 +4,20 @@ Plain http is tried only after https was refused, and only for loopback or where
 it was asked for.  Distribution specification, "Determining support".
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from random import Random
 
 import anyio
 
 from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
+from mirror.registry.patience import Patience
 from mirror.registry.retrying import Paused, Retrying
 from mirror.wire.message import Reply, Request, Send
-from mirror.wire.patience import wait
+from mirror.wire.patience import passes
 from mirror.wire.redirect import origin
 
 
@@ -30,18 +30,15 @@ class Endpoint:
         send: Send,
         *,
         insecure: bool,
-        retries: int = 0,
+        patience: Patience | None = None,
         paused: Paused | None = None,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._ping_send = send
-        self._send = Retrying(send, retries, paused=paused).send
-        self._retries = retries
-        self._chance = Random()  # noqa: S311 - spreads requests, hides nothing
-        self._sleep = sleep
+        self._patience = patience or Patience()
+        self._send = Retrying(send, self._patience, paused).send
         self._plain = insecure or registry.is_loopback
         self._base = ""
         self._unreachable: MirrorError | None = None
@@ -81,16 +78,21 @@ class Endpoint:
 
     async def _discover(self) -> str:
         """Find the scheme that answers, as often as a request is tried."""
-        for attempt in range(self._retries):
+        for attempt in range(self._patience.retries):
             try:
-                return await self._try_schemes()
+                base, reply = await self._try_schemes()
             except NetworkError as error:
                 if not error.retryable:
                     raise
-            await self._sleep(wait(attempt, self._chance))
-        return await self._try_schemes()
+                seconds = self._patience.wait_after(attempt)
+            else:
+                if not passes(reply.status):
+                    return base
+                seconds = self._patience.wait_after(attempt, reply)
+            await self._patience.sleep(seconds)
+        return (await self._try_schemes())[0]
 
-    async def _try_schemes(self) -> str:
+    async def _try_schemes(self) -> tuple[str, Reply]:
         try:
             return await self._ping(f"https://{self._registry.authority}")
         except Untrusted:
@@ -105,10 +107,10 @@ class Endpoint:
                 error.message += f" (and over https: {refused.message})"
                 raise
 
-    async def _ping(self, base: str) -> str:
-        """Return the address if anything answers: what it means shows in the first request."""
+    async def _ping(self, base: str) -> tuple[str, Reply]:
+        """Return the address, and what answers there: what it means shows in the first request."""
         async with self._ping_send(Request("GET", f"{base}/v2/")) as reply:
             own = origin(reply.url) == origin(base)
             if reply.status == HTTPStatus.UNAUTHORIZED and own:
                 self.challenge = choose(parse(reply.challenge))
-            return base
+            return base, reply

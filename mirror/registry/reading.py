@@ -1,16 +1,16 @@
 """Reading what a registry sends: small bodies whole, blobs however often they break off."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from typing import Self
 
 import anyio
 
 from mirror.errors import RegistryError, Truncated
+from mirror.registry.patience import Patience
 from mirror.wire.download import Download
 from mirror.wire.fault import ERROR_LIMIT, failure
 from mirror.wire.message import Reply, Send
-from mirror.wire.patience import Endurance
 
 _UNDERSTOOD = (
     HTTPStatus.OK,
@@ -31,16 +31,15 @@ class Reading:
         self,
         send: Send,
         download: Download,
-        endurance: Endurance,
+        patience: Patience,
         tried: Callable[[int], None],
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._send = send
         self._download = download
-        self._endurance = endurance
+        self._patience = patience
+        self._endurance = patience.endurance()
         self._tried = tried
         self._attempts = 1
-        self._sleep = sleep
         self._stream = self._chunks()
         # Who closes may be another than who reads, and reads at this very moment.
         self._turn = anyio.Lock(fast_acquire=True)
@@ -83,7 +82,7 @@ class Reading:
                 self._tried(self._attempts)
             else:
                 return
-            await self._sleep(seconds)
+            await self._patience.sleep(seconds)
 
     def _check_complete(self) -> None:
         if not self._download.complete:

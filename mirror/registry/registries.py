@@ -16,6 +16,7 @@ from mirror.options import Options
 from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Acquaintance, Client, repositories
 from mirror.registry.endpoint import Endpoint
+from mirror.registry.patience import Patience
 from mirror.registry.retrying import Paused, Retrying
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
@@ -27,8 +28,15 @@ class Registries:
     """Gives clients for repositories; an async context manager that owns the connections."""
 
     def __init__(
-        self, options: Options, tell: Tell, keychain: Keychain, proxies: Proxies | None = None
+        self,
+        options: Options,
+        tell: Tell,
+        keychain: Keychain,
+        proxies: Proxies | None = None,
+        patience: Patience | None = None,
     ) -> None:
+        self.patience = patience or Patience(options.retries)
+        """How failures are waited out, here and by whoever begins something again."""
         self._options = options
         self._keychain = keychain
         trust = Trust(options.certificate_authority)
@@ -66,7 +74,7 @@ class Registries:
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
         known = self._acquaintance(repository.registry)
-        return Client(send, repository, side, known, effort, self._options.retries)
+        return Client(send, repository, side, known, effort, self.patience)
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
@@ -100,10 +108,10 @@ class Registries:
         options = self._options
         insecure = options.insecure_source if at_source else options.insecure_destination
         if (known := self._endpoints.get((registry, insecure))) is None:
-            send, retries = self._transports[insecure].send, options.retries
+            send, patience = self._transports[insecure].send, self.patience
             endpoint = Endpoint(
-                registry, send, insecure=insecure, retries=retries, paused=self._paused(registry)
+                registry, send, insecure=insecure, patience=patience, paused=self._paused(registry)
             )
-            known = endpoint, Tokens(Retrying(send, retries).send)
+            known = endpoint, Tokens(Retrying(send, patience).send)
             self._endpoints[registry, insecure] = known
         return known

@@ -5,18 +5,15 @@ until its time is over, not only by the request that was told; one that is dead
 is not waited for by everybody in turn.
 """
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from random import Random
-
-import anyio
 
 from mirror.errors import Dropped, NetworkError, Unreachable
+from mirror.registry.patience import Patience
 from mirror.wire.health import Health
 from mirror.wire.message import Reply, Request, Send
-from mirror.wire.patience import concerns_host, passes, wait
+from mirror.wire.patience import concerns_host, passes
 
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
@@ -25,7 +22,7 @@ Paused = Callable[[float, int], None]
 
 
 class Retrying:
-    """Tries requests that can be repeated up to ``retries`` times more.
+    """Tries requests that can be repeated as often as ``patience`` allows.
 
     ``paused`` is told when the host asks everybody to wait: for how many seconds,
     with which status.
@@ -34,20 +31,13 @@ class Retrying:
     def __init__(
         self,
         send: Send,
-        retries: int,
-        *,
+        patience: Patience,
         paused: Paused | None = None,
-        chance: Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._send = send
-        self._retries = retries
+        self._patience = patience
         self._paused = paused
         self._health = Health()
-        self._chance = chance or Random()  # noqa: S311 - spreads requests, hides nothing
-        self._clock = clock
-        self._sleep = sleep
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
@@ -58,7 +48,7 @@ class Retrying:
         sent once: its upload starts again higher up.  Raises Unreachable, at
         once, while the host is dead.
         """
-        attempt = _Attempt(self._retries if request.repeatable else 0)
+        attempt = _Attempt(self._patience.retries if request.repeatable else 0)
         while True:
             await self._admit()
             begun = False
@@ -77,21 +67,21 @@ class Retrying:
                 if begun or (seconds := self._wait_after_loss(error, request, attempt)) is None:
                     raise
             attempt.number += 1
-            await self._sleep(seconds)
+            await self._patience.sleep(seconds)
 
     async def _admit(self) -> None:
-        while (seconds := self._health.wait(self._clock())) > 0:
-            await self._sleep(seconds)
-        if not self._health.admits(self._clock()):
+        while (seconds := self._health.wait(self._patience.clock())) > 0:
+            await self._patience.sleep(seconds)
+        if not self._health.admits(self._patience.clock()):
             raise Unreachable("the host has not answered for a while, and is left alone")
 
     def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
         """Return how long to wait after a reply; None if it is the one that counts."""
         if not passes(reply.status):
             return None
-        seconds = wait(attempt.failures, self._chance, reply)
-        if concerns_host(reply.status) and self._retries:
-            self._health.pause(seconds, self._clock())
+        seconds = self._patience.wait_after(attempt.failures, reply)
+        if concerns_host(reply.status) and self._patience.retries:
+            self._health.pause(seconds, self._patience.clock())
             if self._paused is not None:
                 self._paused(seconds, reply.status)
         return seconds if self._fails(attempt) else None
@@ -104,9 +94,9 @@ class Retrying:
         if isinstance(error, Dropped) and request.repeatable and attempt.dropped < _DROPPED_LIMIT:
             attempt.dropped += 1
             return 0.0
-        self._health.unheard(self._clock())
+        self._health.unheard(self._patience.clock())
         if error.retryable and self._fails(attempt):
-            return wait(attempt.failures - 1, self._chance)
+            return self._patience.wait_after(attempt.failures - 1)
         if request.repeatable:
             error.retryable = False
         return None

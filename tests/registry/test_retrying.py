@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from mirror.errors import NetworkError, Untrusted
+from mirror.registry.patience import Patience
 from mirror.registry.retrying import Retrying
 from mirror.wire.message import Reply, Request
 
@@ -22,7 +23,7 @@ class Host:
         self._answers = list(answers)
         self._headers = {"Retry-After": told} if told else {}
         self.retrying = Retrying(
-            self._send, retries, chance=Random(7), clock=lambda: self.now, sleep=self._sleep
+            self._send, Patience(retries, Random(7), lambda: self.now, self._sleep)
         )
 
     async def get(self) -> int:

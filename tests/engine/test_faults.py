@@ -1,0 +1,122 @@
+"""Every kind of request meets every fault: what can arrive does, the rest is a precise failure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+
+from mirror.demo.doorman import Doorman
+from mirror.demo.fault import Fault
+from mirror.demo.images import CONFIG, Blob, layer, put
+from mirror.demo.server import EmbeddedRegistry
+from mirror.events import Status
+from mirror.options import Timeouts
+from tests.conftest import Copy
+from tests.engine.test_copying import same, simple
+
+KIB, MIB = 1024, 1024 * 1024
+# Side, method, path.  The second copy of a layer is mounted, large ones go in chunks.
+KINDS = [
+    ("source", "GET", "^/v2/$"), ("source", "GET", "/token"), ("source", "GET", "_catalog"),
+    ("source", "GET", "tags"), ("source", "HEAD", "manifests"), ("source", "GET", "manifests"),
+    ("source", "GET", "blobs"),
+    ("target", "GET", "^/v2/$"), ("target", "GET", "/token"), ("target", "HEAD", "manifests"),
+    ("target", "HEAD", "blobs"), ("target", "POST", "uploads/$"), ("target", "POST", "mount"),
+    ("target", "PATCH", "uploads"), ("target", "PUT", "uploads"), ("target", "PUT", "manifests"),
+]  # fmt: skip
+DATE = {"Date": format_datetime(datetime(2026, 1, 1, tzinfo=UTC), usegmt=True)}
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+FAULTS = {
+    "503": Fault(status=503, headers={"Retry-After": "0"}, times=2),
+    "429 for seconds": Fault(status=429, headers={"Retry-After": "0"}, times=2),
+    "429 until a date": Fault(status=429, headers={"Retry-After": DATE["Date"], **DATE}, times=2),
+    "401 once": Fault(status=401),
+    "reset before the answer": Fault(hang_up=True),
+    "reset after the work": Fault(deaf=True),
+    "reset in the body": Fault(reset=20),
+    "reset in what is sent": Fault(breaks=20_000),
+    "stall": Fault(silent=True),
+    "stall in the body": Fault(stall=20),
+    "truncation": Fault(truncate=20),
+    "corruption": Fault(corrupt=5),
+    "web page": Fault(status=200, headers=HTML, body=b"<html>Please log in</html>"),
+}
+
+
+def can_be(name: str, method: str, path: str) -> bool:
+    """Whether a fault can be told: only what has a body breaks off, only digests show changes."""
+    if name in ("reset in the body", "stall in the body", "truncation"):
+        return method == "GET" and path != "^/v2/$"
+    if name == "reset in what is sent":
+        return path == "uploads"
+    if name == "corruption":
+        return method == "GET" and path in ("manifests", "blobs")
+    # A token server's 401 is about the login itself.
+    return (name, path) != ("401 once", "/token")
+
+
+def matrix() -> list[object]:
+    return list(_matrix())
+
+
+def _matrix() -> Iterator[object]:
+    for side, method, path in KINDS:
+        for name, fault in FAULTS.items():
+            if can_be(name, method, path):
+                yield pytest.param(
+                    side, replace(fault, method=method, path=path),
+                    id=f"{name}-{side}-{method}-{path.strip('^$')}",
+                )  # fmt: skip
+
+
+@pytest.mark.parametrize(("side", "fault"), matrix())
+async def test_a_fault_that_passes_stops_nothing(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, side: str, fault: Fault
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer("x", 70_000), layer("y", 5000)], "1")
+    put(source.store, "b", Blob(b"{ }", CONFIG), [layer("y", 5000)], "1")
+    put(target.store, "a", Blob(b"{  }", CONFIG), [], "1")  # so that blobs are looked for
+    registry = source if side == "source" else target
+    for one in (source, target):
+        one.doorman = Doorman(uses=999)
+    if fault.status == 401:
+        fault.headers = {"WWW-Authenticate": f'Bearer realm="http://{registry.host}/token"'}
+    registry.faults.append(replace(fault))
+
+    result = await mirrored(
+        "S/*=T/*", retries=5, chunk_size=30_000, timeouts=Timeouts(stall=0.3, commit=0.3)
+    )
+
+    assert [str(i.error) for i in result.failures] == []
+    assert result.statuses == {Status.COPIED: 2}
+    assert registry.faults[0].times == 0, "the fault was never met"
+    assert same(source, target, "a", "1")
+    assert same(source, target, "b", "1")
+    # Of a session whose opening was never answered nobody knows.
+    assert target.store.sessions == {} or (fault.deaf and fault.method == "POST")
+
+
+@pytest.mark.parametrize(("side", "fault"), matrix())
+async def test_a_fault_that_stays_is_told_of_and_everything_else_arrives(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, side: str, fault: Fault
+) -> None:
+    simple(source, "good", "1", "x")
+    simple(source, "bad", "1", "y")
+    registry = source if side == "source" else target
+    registry.faults.append(replace(fault, path=f"/bad/.*{fault.path.strip('^$')}", times=9999))
+
+    result = await mirrored(
+        "S/good:1=T/good", "S/bad:1=T/bad", retries=1, timeouts=Timeouts(stall=0.2, commit=0.2)
+    )
+
+    assert same(source, target, "good", "1")
+    for failed in result.failures:
+        assert failed.source.endswith("/bad:1")
+        assert failed.error is not None
+        assert failed.error.place is not None
+        assert failed.error.place.side == ("source" if side == "source" else "destination")
+    if not result.failures:
+        assert same(source, target, "bad", "1")
+    assert target.store.sessions == {} or (fault.deaf and fault.method == "POST")
