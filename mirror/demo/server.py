@@ -24,6 +24,7 @@ class Asked:
     method: str
     path: str
     login: str = field(default="", repr=False)
+    range: str = ""
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ class EmbeddedRegistry:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.keep_log:
             login = request.headers.get("Authorization", "")
-            self.log.append(Asked(request.method, request.path_qs, login))
+            part = request.headers.get("Range", "")
+            self.log.append(Asked(request.method, request.path_qs, login, part))
         fault = next((f for f in self.faults if f.strikes(request.method, request.path_qs)), None)
         if fault is not None and fault.status is not None:
             return web.Response(status=fault.status, headers=fault.headers, body=fault.body)

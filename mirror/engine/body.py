@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import anyio
 
+from mirror.errors import DigestMismatch
 from mirror.events import Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -41,7 +43,7 @@ class Body:
         self._traffic = traffic
         self._timeouts = timeouts
         self._given = 0
-        self._begin(Verifier(blob.digest, blob.size), 0)
+        self._begin(Verifier(blob.digest, blob.size), 0, [])
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,11 +71,15 @@ class Body:
         if not notes or position > self._given:
             return False
         await self._reading.aclose()
-        self._begin(notes[-1], position - notes[-1].received)
+        # What is read again must be what was read and sent before, or the hash would
+        # vouch for bytes that the registry does not have.
+        seen = [mark for mark in self._marks if mark.received > self._verifier.received]
+        self._begin(notes[-1], position - notes[-1].received, [self._verifier, *seen])
         self._given = position
         return True
 
-    def _begin(self, verifier: Verifier, skip: int) -> None:
+    def _begin(self, verifier: Verifier, skip: int, marks: list[Verifier]) -> None:
+        self._marks = marks
         self._notes = [verifier.copy()]
         self._verifier = verifier
         self._reading = self._source.read(self._blob, verifier.received)
@@ -83,7 +89,8 @@ class Body:
 
     async def _stream(self) -> AsyncIterator[bytes]:
         verifier, reading = self._verifier, self._reading
-        update, traffic, scope = verifier.update, self._traffic, self.scope
+        update = partial(_update, verifier, self._marks) if self._marks else verifier.update
+        traffic, scope = self._traffic, self.scope
         stall = self._timeouts.stall
         try:
             with self._source.reading(self._blob):
@@ -130,3 +137,16 @@ class Body:
         """Drop the notes that no rewinding needs: an upload stands where the last piece began."""
         before = [note for note in self._notes if note.received <= self._given]
         self._notes = before[-1:] + [n for n in self._notes if n.received > self._given]
+
+
+def _update(verifier: Verifier, marks: list[Verifier], chunk: bytes) -> None:
+    """Take a chunk, and hold the hash to what it was when these bytes passed before."""
+    while marks and verifier.received + len(chunk) >= marks[0].received:
+        left = marks[0].received - verifier.received
+        verifier.update(chunk[:left])
+        chunk = chunk[left:]
+        mark = marks.pop(0)
+        if verifier.so_far != mark.so_far:
+            raise DigestMismatch(expected=mark.so_far, actual=verifier.so_far)
+    if chunk:
+        verifier.update(chunk)

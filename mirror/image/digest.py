@@ -69,6 +69,11 @@ class Verifier:
         self._size = size
         self._hash = hashlib.new(digest.algorithm)
 
+    @property
+    def so_far(self) -> str:
+        """The digest of what was received until now."""
+        return f"{self.digest.algorithm}:{self._hash.hexdigest()}"
+
     def copy(self) -> "Verifier":
         """Return another that has taken the same chunks, and goes its own way from here."""
         other = Verifier(self.digest, self._size)
