@@ -201,3 +201,33 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def test_a_deadline_ends_the_run_with_what_is_left_deferred(
+    mirror: Run, catalog: str, empty: str, tmp_path: Path
+) -> None:
+    import socket
+
+    retry, report = tmp_path / "again.txt", tmp_path / "run.json"
+    with socket.socket() as silent:  # accepts connections and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        nowhere = f"127.0.0.1:{silent.getsockname()[1]}"
+        done = mirror(
+            f"{nowhere}/app:1={empty}/app", f"{catalog}/shop/cart:1.0={empty}/a",
+            "--deadline", "1s", "--connect-timeout", "1", "--stall-timeout", "1", "--retries", "0",
+            "--retry-file", str(retry), "--report", str(report),
+        )  # fmt: skip
+
+    assert done.code == 5, done.err
+    assert "the deadline has come: 1 images are deferred" in done.err
+    assert retry.read_text() == f"{nowhere}/app:1={empty}/app:1\n"
+    statuses = [image["status"] for image in json.loads(report.read_text())["images"]]
+    assert sorted(statuses) == ["copied", "deferred"]
+
+
+def test_a_deadline_that_is_no_time_is_a_usage_error(mirror: Run) -> None:
+    done = mirror("a.io/a:1=b.io/a", "--deadline", "tomorrow")
+
+    assert done.code == 2
+    assert "write 06:00, or how long, such as 4h or 1h30m" in done.err

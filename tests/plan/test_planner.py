@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Place, Side
+from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
 from mirror.mapping.grammar import Document, parse
@@ -419,3 +419,131 @@ def test_what_is_abandoned_is_told_of_as_deferred() -> None:
 
     assert len(told) == 21
     assert {image.status for image in told} == {Status.DEFERRED}
+
+
+def test_a_tag_that_moved_while_it_was_copied_is_looked_up_once_more() -> None:
+    world = World()
+    old, new = world.image("x"), world.image("y")
+    world.tags["s.io/a:1"] = world.index(old)
+
+    def move(task: Task) -> MirrorError | None:
+        if isinstance(task, ReadManifest) and task.digest == old.digest:
+            world.tags["s.io/a:1"] = new
+            return NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the manifest"))
+        return None
+
+    world.breaks = move
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert (image.status, image.digest) == (Status.COPIED, new.digest)
+    assert world.there["d.io/a:1"] == new.digest
+
+
+def test_a_tag_that_did_not_move_fails_with_what_was_missing() -> None:
+    world = World()
+    old = world.image("x")
+    world.index(old, name="s.io/a:1")
+    error = NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the manifest"))
+    world.breaks = lambda task: (
+        error if isinstance(task, ReadManifest) and task.digest == old.digest else None
+    )
+
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert (image.status, image.error) == (Status.FAILED, error)
+    assert kinds(world.done).count("Resolve") == 3
+
+
+def test_what_a_registry_misses_is_looked_for_and_brought_without_a_mount() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    world.image("x", name="s.io/b:1")
+    refused: list[Task] = []
+
+    def refuse(task: Task) -> MirrorError | None:
+        if isinstance(task, PutManifest) and "d.io/b" in str(task.destination) and not refused:
+            refused.append(task)
+            world.blobs.discard(("d.io/b", Digest.of(b"x")))
+            return Incomplete("blob unknown")
+        return None
+
+    world.breaks = refuse
+    images = world.mirror("s.io/a:1=d.io/a", "s.io/b:1=d.io/b")
+    copies = [t for t in world.done if isinstance(t, CopyBlob)]
+
+    assert {i.status for i in images} == {Status.COPIED}
+    assert [str(t.mount_from) for t in copies] == ["d.io/a", "d.io/a", "None"]
+    assert [t.wait for t in world.done if isinstance(t, PutManifest)] == [0, 0]
+
+
+def test_a_registry_that_lags_is_waited_for_longer_each_time() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    waits: list[float] = []
+
+    def refuse(task: Task) -> MirrorError | None:
+        if isinstance(task, PutManifest):
+            waits.append(task.wait)
+            return Incomplete("blob unknown")
+        return None
+
+    world.breaks = refuse
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert image.status is Status.FAILED
+    assert waits == [0, 1, 2, 4, 8]
+
+
+def test_children_that_a_registry_lost_are_put_again() -> None:
+    world = World()
+    child = world.image("x")
+    world.index(child, name="s.io/a:1")
+    refused: list[Task] = []
+
+    def refuse(task: Task) -> MirrorError | None:
+        if isinstance(task, PutManifest) and task.destination.tag == "1" and not refused:
+            refused.append(task)
+            return Incomplete("manifest unknown")
+        return None
+
+    world.breaks = refuse
+    world.mirror("s.io/a:1=d.io/a")
+    put = [str(t.destination) for t in world.done if isinstance(t, PutManifest)]
+
+    assert put == [f"d.io/a@{child.digest}", f"d.io/a@{child.digest}", "d.io/a:1"]
+
+
+def test_when_admission_closes_what_has_begun_goes_on_and_the_rest_is_deferred() -> None:
+    world = World()
+    world.image("x", "y", name="s.io/a:1")
+    world.image("z", name="s.io/b:1")
+    planner = Planner(parse(["s.io/a:1=d.io/a", "s.io/b:1=d.io/b", "s.io/c:*=d.io/c"]), Options())
+    closed = False
+    while tasks := planner.tasks():
+        for task in tasks:
+            if (dispatched := planner.dispatch(task)) is None:
+                planner.learn(task, MirrorError("dropped"))
+                continue
+            if isinstance(dispatched, CopyBlob) and not closed:
+                planner.close_admission()
+                closed = True
+            planner.learn(task, world._answer(dispatched))
+
+    images = {i.source: i.status for i in settled(planner.events)}
+    assert images["s.io/a:1"] is Status.COPIED
+    assert images["s.io/b:1"] is Status.DEFERRED
+    assert len(settled(planner.events)) == 3
+    assert not any("d.io/b" in act for act in world.acts())
+
+
+def test_the_attempts_of_an_image_are_the_most_that_anything_of_it_took() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    planner = Planner(parse(["s.io/a:1=d.io/a"]), Options())
+    while tasks := planner.tasks():
+        for task in tasks:
+            dispatched = planner.dispatch(task)
+            assert dispatched is not None
+            planner.learn(task, world._answer(dispatched), 4 if isinstance(task, CopyBlob) else 2)
+
+    assert [image.attempts for image in settled(planner.events)] == [4]

@@ -7,7 +7,7 @@ from random import Random
 import anyio
 import pytest
 
-from mirror.errors import NetworkError, Untrusted
+from mirror.errors import Dropped, NetworkError, Unreachable, Untrusted
 from mirror.registry.patience import Patience
 from mirror.registry.retrying import Retrying
 from mirror.wire.message import Reply, Request
@@ -100,3 +100,43 @@ async def test_what_breaks_while_a_reply_is_read_is_the_readers() -> None:
         async with host.retrying.send(Request("GET", "/x")):
             raise NetworkError("the body broke off")
     assert host.asked == 1
+
+
+async def test_a_connection_that_had_been_closed_costs_no_attempt_and_no_wait() -> None:
+    host = Host(Dropped("closed"), Dropped("closed"), retries=0)
+
+    assert await host.get() == 200
+    assert sum(host.waited) == 0
+
+
+async def test_a_dead_host_fails_at_once() -> None:
+    host = Host(*(NetworkError("refused") for _ in range(99)), retries=5)
+    with pytest.raises(NetworkError, match="refused"):
+        await host.get()
+    host.now += 20
+    with pytest.raises(NetworkError, match="refused"):
+        await host.get()
+    asked, waited = host.asked, len(host.waited)
+
+    with pytest.raises(Unreachable):
+        await host.get()
+    assert (host.asked, len(host.waited)) == (asked, waited)
+
+    host.now += 16  # one is let through now and then
+    with pytest.raises(NetworkError):
+        await host.get()
+    assert host.asked == asked + 1
+
+
+async def test_an_answer_tells_how_often_it_was_asked_for() -> None:
+    host = Host(503, NetworkError("reset"))
+    async with host.retrying.send(Request("GET", "/x")) as reply:
+        assert reply.attempts == 3
+
+
+async def test_what_could_be_repeated_and_failed_is_worth_no_other_attempt() -> None:
+    host = Host(*(NetworkError("refused") for _ in range(3)), retries=2)
+    with pytest.raises(NetworkError) as caught:
+        await host.get()
+    assert not caught.value.retryable
+    assert caught.value.attempts == 3

@@ -11,8 +11,9 @@ import trustme
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
-from mirror.errors import NetworkError
+from mirror.errors import Dropped, NetworkError
 from mirror.events import Event, RequestSent
+from mirror.options import Timeouts
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.message import Request
@@ -141,3 +142,72 @@ async def test_an_unknown_certificate_is_refused_unless_insecure(
             assert await body(lenient, url) == b"hello"
     finally:
         await runner.cleanup()
+
+
+async def test_a_refusal_that_comes_while_the_body_is_sent_is_that_refusal(
+    transport: Transport,
+) -> None:
+    answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(64 * 1024)
+
+    async with raw_server(answer) as port:
+        url = f"http://127.0.0.1:{port}/"
+        request = Request("PUT", url, body=endless(), length=1 << 40)
+        async with transport.send(request) as reply:
+            assert reply.status == 413
+
+
+async def test_a_kept_connection_that_is_gone_is_told_from_one_that_broke(
+    transport: Transport,
+) -> None:
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await stream.receive()  # the second request on it, which nobody answers
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/"
+        await body(transport, url)
+        with pytest.raises(Dropped):
+            await body(transport, url)
+        group.cancel_scope.cancel()
+
+
+async def test_nothing_is_sent_twice_by_itself(transport: Transport) -> None:
+    asked: list[bytes] = []
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            asked.append(await stream.receive())
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/"
+        for method in ("GET", "PUT", "DELETE"):
+            with pytest.raises(NetworkError):
+                async with transport.send(Request(method, url, length=0, repeatable=False)):
+                    pass
+        group.cancel_scope.cancel()
+    assert len(asked) == 3
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            await anyio.sleep_forever()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        place = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+        quick = Timeouts(stall=0.1)
+        async with Transport(lambda _: None, Trust(), Proxies(), quick) as transport:
+            assert str(await failure(transport, f"http://{place}/")) == f"{place} went silent"
+        group.cancel_scope.cancel()
