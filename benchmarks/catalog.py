@@ -27,15 +27,15 @@ def line() -> str:
     with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
         Path(folder, "origin").mkdir()
         with running(Path(folder, "origin")) as origin:
-            names = _fill(origin)
+            names = fill(origin)
             for number in range(_ROUNDS):
                 with fresh(folder, f"m{number}") as target:
-                    mappings = Path(folder, "mappings.txt")
-                    mappings.write_text(_mappings(names, origin, target))
+                    words = Path(folder, "mappings.txt")
+                    words.write_text(mappings(names, origin, target))
                     target.requests()
-                    times["mirror"].append(_timed(partial(_mirror, mappings)))
+                    times["mirror"].append(_timed(partial(_mirror, words)))
                     requests = target.requests().total()
-                    times["unchanged"].append(_timed(partial(_mirror, mappings)))
+                    times["unchanged"].append(_timed(partial(_mirror, words)))
                 with fresh(folder, f"s{number}") as target:
                     times["skopeo"].append(
                         _timed(partial(_skopeo, names, origin, target, workers=4))
@@ -60,7 +60,7 @@ def fresh(folder: str, name: str) -> AbstractContextManager[RealRegistry]:
     return running(Path(folder, name))
 
 
-def _fill(origin: RealRegistry) -> list[str]:
+def fill(origin: RealRegistry) -> list[str]:
     pusher = Pusher(origin.host)
     names = [f"team{n % 5}/app{n}" for n in range(_REPOSITORIES)]
     bases = {arch: layer(f"base-{arch}", 400_000) for arch in _PLATFORMS}
@@ -75,7 +75,7 @@ def _fill(origin: RealRegistry) -> list[str]:
     return names
 
 
-def _mappings(names: list[str], origin: RealRegistry, target: RealRegistry) -> str:
+def mappings(names: list[str], origin: RealRegistry, target: RealRegistry) -> str:
     lines = (
         f"{origin.host}/{name}:v{tag}={target.host}/{name}\n"
         for name in names

@@ -29,6 +29,10 @@ _CONTENT_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 _MANIFEST_LIMIT = 4 * 1024 * 1024
 
 
+class HungUp(Exception):
+    """The connection was cut, as asked."""
+
+
 class Api:
     """What each method does to each noun; a Refusal becomes an error answer."""
 
@@ -226,7 +230,7 @@ def hang_up(request: web.Request) -> None:
     """Cut the connection at once; whoever answers here does not go on."""
     if request.transport is not None:
         request.transport.abort()
-    raise ConnectionResetError("hung up, as asked")
+    raise HungUp
 
 
 def _location(name: str, identifier: str) -> str:

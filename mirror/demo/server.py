@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 from aiohttp import web
 
-from mirror.demo.api import Api, error, hang_up
+from mirror.demo.api import Api, HungUp, error, hang_up
 from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.store import Refusal, Store
@@ -71,6 +71,12 @@ class EmbeddedRegistry:
         return application
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer_or_hang_up(request)
+        except HungUp:
+            return web.Response()  # to nobody
+
+    async def _answer_or_hang_up(self, request: web.Request) -> web.StreamResponse:
         if self.keep_log:
             login = request.headers.get("Authorization", "")
             part = request.headers.get("Range", "")
@@ -128,11 +134,12 @@ async def _damaged(
     request: web.Request, response: web.Response, fault: Fault
 ) -> web.StreamResponse:
     """Send an answer that promises its whole body and does not keep the promise."""
-    assert isinstance(response.body, bytes), "the embedded registry answers with bytes"
+    body = response.body or b""
+    assert isinstance(body, bytes), "the embedded registry answers with bytes"
     stream = web.StreamResponse(status=response.status, headers=response.headers)
-    stream.content_length = len(response.body)
+    stream.content_length = len(body)
     await stream.prepare(request)
-    await stream.write(fault.damage(response.body))
+    await stream.write(fault.damage(body))
     if fault.reset is not None:
         hang_up(request)
     if fault.truncate is not None and request.transport is not None:

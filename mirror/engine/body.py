@@ -15,6 +15,8 @@ from mirror.image.manifest import Descriptor
 from mirror.options import Timeouts
 from mirror.registry.client import Client
 
+# Bytes of a blob that are kept for another upload, as most refusals come early.
+_KEPT_LIMIT = 1024 * 1024
 # Bytes after which the hash is noted down, so that an upload can go on from near there.
 _STEP = 1024 * 1024
 # Notes of one piece, at most.
@@ -43,6 +45,9 @@ class Body:
         self._traffic = traffic
         self._timeouts = timeouts
         self._given = 0
+        self._kept: list[bytes] | None = []
+        self._head: list[bytes] = []
+        self._verifier: Verifier
         self._begin(Verifier(blob.digest, blob.size), 0, [])
 
     async def __aenter__(self) -> Self:
@@ -55,6 +60,19 @@ class Body:
         trace: TracebackType | None,
     ) -> None:
         await self._reading.aclose()
+
+    async def begin_again(self) -> None:
+        """Go back to the first byte; what is still kept is not read again."""
+        await self._reading.aclose()
+        if self._kept is None or self.error is not None:
+            self._begin(Verifier(self._blob.digest, self._blob.size), 0, [])
+            self._kept = []
+        else:
+            self._head = [*self._kept]
+            self._open(self._verifier.received)
+            self._notes = [Verifier(self._blob.digest, self._blob.size)]
+        self._given = 0
+        self.error = None
 
     def take(self, length: int) -> AsyncIterable[bytes] | bytes:
         """Give the next so many bytes; all of them at once are one stream without cuts."""
@@ -76,27 +94,41 @@ class Body:
         seen = [mark for mark in self._marks if mark.received > self._verifier.received]
         self._begin(notes[-1], position - notes[-1].received, [self._verifier, *seen])
         self._given = position
+        self._kept = None
         return True
 
     def _begin(self, verifier: Verifier, skip: int, marks: list[Verifier]) -> None:
         self._marks = marks
         self._notes = [verifier.copy()]
         self._verifier = verifier
-        self._reading = self._source.read(self._blob, verifier.received)
+        self._head = []
+        self._open(verifier.received)
+        self._skip = skip
+
+    def _open(self, first: int) -> None:
+        self._reading = self._source.read(self._blob, first)
         self._uncut: AsyncIterator[bytes] | None = None
         self._rest = b""
-        self._skip = skip
+        self._skip = 0
 
     async def _stream(self) -> AsyncIterator[bytes]:
         verifier, reading = self._verifier, self._reading
         update = partial(_update, verifier, self._marks) if self._marks else verifier.update
-        traffic, scope = self._traffic, self.scope
+        traffic, scope, kept = self._traffic, self.scope, self._kept
         stall = self._timeouts.stall
         try:
             with self._source.reading(self._blob):
+                for chunk in self._head:
+                    scope.deadline = anyio.current_time() + stall
+                    yield chunk
+                scope.deadline = math.inf
                 async for chunk in reading:
                     update(chunk)
                     traffic.moved += len(chunk)
+                    if kept is not None:
+                        kept.append(chunk)
+                        if verifier.received > _KEPT_LIMIT:
+                            kept = self._kept = None
                     scope.deadline = anyio.current_time() + stall
                     yield chunk
                     scope.deadline = math.inf

@@ -65,19 +65,21 @@ class Transfer:
         session that was opened and not committed is cancelled, as far as the
         registry lets us.
         """
-        while True:
-            try:
-                return await self._once()
-            except MirrorError as error:
-                if (seconds := self._attempts.wait_after(error)) is None:
-                    raise
-                self._effort.note(self._attempts.number)
-                await self._patience.sleep(seconds)
-            # The answer to a commit may be all that was lost.
-            if self._attempts.uncertain and await self._arrived():
-                return Landed(Landing.COPIED)
+        async with Body(self._source, self._blob, self._traffic, self._timeouts) as body:
+            while True:
+                try:
+                    return await self._once(body)
+                except MirrorError as error:
+                    if (seconds := self._attempts.wait_after(error)) is None:
+                        raise
+                    self._effort.note(self._attempts.number)
+                    await self._patience.sleep(seconds)
+                # The answer to a commit may be all that was lost.
+                if self._attempts.uncertain and await self._arrived():
+                    return Landed(Landing.COPIED)
+                await body.begin_again()
 
-    async def _once(self) -> Landed:
+    async def _once(self, body: Body) -> Landed:
         task, attempts = self._task, self._attempts
         upload = self._destination.upload(
             task.blob, task.mount_from, broken=attempts.broken, spoiled=attempts.spoiled
@@ -85,7 +87,7 @@ class Transfer:
         try:
             await finish_soon(partial(self._destination.open, upload), _OPEN_GRACE)
             if upload.state is State.SENDING:
-                await self._send(upload)
+                await self._send(upload, body)
         finally:
             await self._destination.cancel(upload)
         if upload.state is State.MOUNTED:
@@ -93,23 +95,22 @@ class Transfer:
             return Landed(Landing.PRESENT if found else Landing.MOUNTED)
         return Landed(Landing.COPIED, upload.refused)
 
-    async def _send(self, upload: Upload) -> None:
+    async def _send(self, upload: Upload, body: Body) -> None:
         """Send the blob into an open session, and go on where it breaks off if that is known."""
         if not self._blob.size:
             self._source.check_empty(self._blob)
             await self._destination.write(upload, lambda _: b"")
             return
         endurance = self._patience.endurance()
-        async with Body(self._source, self._blob, self._traffic, self._timeouts) as body:
-            while upload.state is State.SENDING:
-                try:
-                    await self._write(upload, body)
-                except MirrorError as error:
-                    # The upload broke off because the source did: that is the news.
-                    if body.error is not None:
-                        raise body.error from error
-                    if not await self._goes_on(upload, body, endurance, error):
-                        raise
+        while upload.state is State.SENDING:
+            try:
+                await self._write(upload, body)
+            except MirrorError as error:
+                # The upload broke off because the source did: that is the news.
+                if body.error is not None:
+                    raise body.error from error
+                if not await self._goes_on(upload, body, endurance, error):
+                    raise
 
     async def _write(self, upload: Upload, body: Body) -> None:
         with anyio.CancelScope() as scope:

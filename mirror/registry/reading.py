@@ -59,7 +59,7 @@ class Reading:
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         download = self._download
-        while True:
+        while not download.complete:
             try:
                 async with self._send(download.request()) as reply:
                     self._tried(reply.attempts)

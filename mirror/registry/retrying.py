@@ -38,6 +38,7 @@ class Retrying:
         self._patience = patience
         self._paused = paused
         self._health = Health()
+        self._loss = ""
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
@@ -73,7 +74,7 @@ class Retrying:
         while (seconds := self._health.wait(self._patience.clock())) > 0:
             await self._patience.sleep(seconds)
         if not self._health.admits(self._patience.clock()):
-            raise Unreachable("the host has not answered for a while, and is left alone")
+            raise Unreachable(f"left alone, since it has not answered for a while: {self._loss}")
 
     def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
         """Return how long to wait after a reply; None if it is the one that counts."""
@@ -95,6 +96,7 @@ class Retrying:
             attempt.dropped += 1
             return 0.0
         self._health.unheard(self._patience.clock())
+        self._loss = error.message
         if error.retryable and self._fails(attempt):
             return self._patience.wait_after(attempt.failures - 1)
         if request.repeatable:

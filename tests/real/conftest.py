@@ -46,13 +46,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RealRegistry:
     """A running docker-registry: where it listens, keeps its content and logs its requests."""
 
-    host: str
+    port: int
     root: Path
     log: Path
+    config: Path
+    context: ssl.SSLContext | None = None
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it; it answers when this returns."""
+        with self.log.open("ab") as output:
+            words = ["docker-registry", "serve", str(self.config)]
+            self._process = subprocess.Popen(words, stdout=output, stderr=output)
+        _wait(self.port, self._process, self.context)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it, in good order or with SIGKILL."""
+        assert self._process is not None, "it is started first"
+        (self._process.kill if at_once else self._process.terminate)()
+        self._process.wait(timeout=10)
+
+    def crash(self) -> None:
+        """Kill it and start it again over the same content."""
+        self.stop(at_once=True)
+        self.start()
 
     def requests(self) -> Counter[str]:
         """Count what it was asked since the last call, by method and noun, pings left out."""
@@ -82,19 +108,14 @@ def running(
     ``context`` is for asking whether it is up.
     """
     port = free_port()
-    root, log = folder / "content", folder / "log"
     config = folder / "config.yml"
-    config.write_text(_CONFIG.format(root=root, port=port, more=more))
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            ["docker-registry", "serve", str(config)], stdout=output, stderr=output
-        )
+    registry = RealRegistry(port, folder / "content", folder / "log", config, context)
+    config.write_text(_CONFIG.format(root=registry.root, port=port, more=more))
+    registry.start()
     try:
-        _wait(port, process, context)
-        yield RealRegistry(f"127.0.0.1:{port}", root, log)
+        yield registry
     finally:
-        process.terminate()
-        process.wait(timeout=10)
+        registry.stop()
 
 
 @pytest.fixture(scope="module")
