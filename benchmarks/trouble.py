@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,8 +105,9 @@ def _killed() -> str:
         with fresh(folder, "killed") as target:
             words.write_text(mappings(names, origin, target))
             first = _mirror("--file", str(words))
-            while target.log.read_text().count('"PUT /v2/') < whole["PUT uploads"] // 2:
-                pass
+            half = whole["PUT uploads"] // 2
+            while first.poll() is None and target.log.read_text().count('"PUT /v2/') < half:
+                time.sleep(0.01)
             first.send_signal(signal.SIGKILL)
             first.wait()
             before = target.requests()

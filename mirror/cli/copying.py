@@ -159,8 +159,7 @@ class _Telling:
                 self._paused(event)
             case AdmissionClosed() if self._verbosity >= 0:
                 self.terminal.say(
-                    f"the deadline has come: {event.deferred} images are deferred, "
-                    "what has begun goes on",
+                    f"the deadline has come: {event.deferred} deferred, what has begun goes on",
                     "bold",
                 )
 

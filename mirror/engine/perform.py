@@ -1,7 +1,7 @@
 """One function per kind of task: what carrying it out means."""
 
 from mirror.engine.transfer import Transfer
-from mirror.errors import IntegrityError, MirrorError, NotFound, Side, Truncated
+from mirror.errors import IntegrityError, MirrorError, NotFound, RegistryError, Side, Truncated
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -66,11 +66,11 @@ class Performer:
             try:
                 return await self._carry_out(task, effort)
             except MirrorError as error:
-                # What was read of the answer was not the answer: no request can tell.
+                # Only who reads an answer to its end sees these, so they are asked again here.
                 if isinstance(error, Truncated) and cut < self._patience.retries:
                     await self._patience.sleep(self._patience.wait_after(cut))
                     cut += 1
-                elif _is_wrong(error) and wrong < min(1, self._patience.retries):
+                elif _may_differ(error) and wrong < min(1, self._patience.retries):
                     wrong += 1
                 else:
                     raise
@@ -157,6 +157,8 @@ class Performer:
         self._tell(ManifestPushed(task.destination, task.manifest.digest))
 
 
-def _is_wrong(error: MirrorError) -> bool:
-    """Whether an answer was not what it should be, and may be the next time."""
-    return isinstance(error, IntegrityError) or error.retryable
+def _may_differ(error: MirrorError) -> bool:
+    """Whether the same question may get another answer: these were wrong bytes, or a web page."""
+    if isinstance(error, IntegrityError):
+        return True
+    return isinstance(error, RegistryError) and error.retryable

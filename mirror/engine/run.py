@@ -40,7 +40,7 @@ async def run(
     try:
         async with anyio.create_task_group() as tasks:
             if deadline is not None:
-                tasks.start_soon(_close_at, planner, anyio.current_time() + deadline)
+                tasks.start_soon(running.close_at, anyio.current_time() + deadline)
             await running.carry_on(tasks)
             tasks.cancel_scope.cancel()
     except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
@@ -50,11 +50,6 @@ async def run(
         running.close()
         planner.abandon()
         running.tell_decisions()
-
-
-async def _close_at(planner: Planner, moment: float) -> None:
-    await anyio.sleep_until(moment)
-    planner.close_admission()
 
 
 class _Run:
@@ -68,6 +63,7 @@ class _Run:
         self._perform = perform
         self._tell = tell
         self._fail_fast = fail_fast
+        self._failed = False
         self._finished, self._answers = anyio.create_memory_object_stream[
             tuple[Task, Answer | MirrorError, int]
         ](math.inf)
@@ -84,19 +80,25 @@ class _Run:
             while self._answers.statistics().current_buffer_used:
                 self._settle(*self._answers.receive_nowait())
 
+    async def close_at(self, moment: float) -> None:
+        """Begin nothing new from then on, and tell so at once: what runs may run for long."""
+        await anyio.sleep_until(moment)
+        self._planner.close_admission()
+        self.tell_decisions()
+
     def close(self) -> None:
         """Stop taking answers; only once nothing runs that could give one."""
         self._finished.close()
         self._answers.close()
 
     def tell_decisions(self) -> bool:
-        """Tell what the planner decided; return whether an image failed."""
+        """Tell what the planner decided; return whether an image has failed."""
         events, self._planner.events = self._planner.events, []
-        failed = False
         for event in events:
             self._tell(event)
-            failed |= isinstance(event, ImageSettled) and event.status is Status.FAILED
-        return failed
+            if isinstance(event, ImageSettled) and event.status is Status.FAILED:
+                self._failed = True
+        return self._failed
 
     def _start(self, tasks: TaskGroup) -> bool:
         """Start what may start; return whether some was dropped, which makes room for more."""

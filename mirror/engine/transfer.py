@@ -4,17 +4,12 @@ from functools import partial
 
 import anyio
 
+from mirror.engine.attempts import Attempts
 from mirror.engine.body import Body
 from mirror.engine.grace import finish_soon
 from mirror.errors import (
-    IntegrityError,
     MirrorError,
-    NetworkError,
     RegistryError,
-    Side,
-    Spoiled,
-    StaleLogin,
-    WrongWay,
 )
 from mirror.events import Effort, Landing, Traffic
 from mirror.options import Timeouts
@@ -27,10 +22,6 @@ from mirror.wire.upload import State, Upload
 # Seconds in which a session whose opening was cancelled may still be opened, to
 # be closed again; an interrupted run has five.
 _OPEN_GRACE = 2.0
-# Times one blob is begun again with a new login, and steps towards chunks that are
-# small enough.
-_LOGINS = 2
-_TURNS = 6
 
 
 class Transfer:
@@ -117,7 +108,7 @@ class Transfer:
             body.scope = scope
             await self._destination.write(upload, body.take)
         if scope.cancelled_caught:
-            self._destination.stalled(upload)
+            self._destination.give_up(upload)
 
     async def _goes_on(
         self, upload: Upload, body: Body, endurance: Endurance, error: MirrorError
@@ -126,7 +117,7 @@ class Transfer:
         if not error.retryable or upload.status() is None:
             return False
         if not upload.piece and await self._arrived():
-            upload.found()
+            upload.note_arrival()
             return True
         seconds = endurance.after(upload.position)
         if seconds is None:
@@ -134,7 +125,7 @@ class Transfer:
         self._effort.note(self._attempts.more())
         await self._patience.sleep(seconds)
         try:
-            stands = await self._destination.stands(upload)
+            stands = await self._destination.ask_position(upload)
         except MirrorError:
             return False
         return stands and await body.rewind(upload.position)
@@ -144,55 +135,3 @@ class Transfer:
             return await self._destination.has(self._blob.digest)
         except RegistryError:
             return False  # some logins may push and not look
-
-
-class Attempts:
-    """How often one blob may still be begun again, by what went wrong."""
-
-    def __init__(self, patience: Patience) -> None:
-        self.number = 1
-        """How often it was tried so far."""
-        self.uncertain = False
-        """Whether the last attempt may have arrived unheard."""
-        self.broken = 0
-        """How many uploads broke off."""
-        self.spoiled = 0
-        """How many uploads arrived as something else."""
-        self._patience = patience
-        self._failures = 0
-        self._logins = 0
-        self._turns = 0
-        self._mismatches = 0
-
-    def more(self) -> int:
-        """Count one more attempt, and return how many that makes."""
-        self.number += 1
-        return self.number
-
-    def wait_after(self, error: MirrorError) -> float | None:
-        """Return the seconds to wait before another attempt; None to give up."""
-        seconds = self._wait_after(error)
-        if seconds is not None:
-            self.more()
-        return seconds
-
-    def _wait_after(self, error: MirrorError) -> float | None:
-        self.uncertain = False
-        if isinstance(error, StaleLogin):
-            self._logins += 1  # a new one is at hand: a new session uses it
-            return 0.0 if self._logins <= _LOGINS else None
-        if isinstance(error, WrongWay):
-            self._turns += 1
-            return 0.0 if self._turns <= _TURNS else None
-        if isinstance(error, IntegrityError):
-            self.spoiled += isinstance(error, Spoiled)
-            self._mismatches += 1
-            return 0.0 if self._mismatches <= min(1, self._patience.retries) else None
-        if not error.retryable or self._failures >= self._patience.retries:
-            return None
-        at_destination = error.place is not None and error.place.side is Side.DESTINATION
-        lost = isinstance(error, NetworkError) and at_destination
-        self.uncertain = lost
-        self.broken += lost
-        self._failures += 1
-        return self._patience.wait_after(self._failures - 1)

@@ -28,8 +28,7 @@ from mirror.plan.task import (
     Task,
 )
 
-# Times a manifest is mended and put again that the registry found incomplete; the
-# waits in between double from a second on.
+# Times a manifest is mended and put again that the registry found incomplete.
 _REPAIRS = 4
 # Manifests kept for the next tag that has them, in bytes.
 _KEPT_LIMIT = 16 * 1024 * 1024
@@ -135,6 +134,7 @@ class Gathering:
         child = Node(node.source, destination, digest, depth=node.depth + 1, parents=[node])
         child.effort = node.effort
         self._children[key] = child
+        node.mended = node.mended or bool(node.refusals)
         self.bring(child)
 
     def _arrived(self, node: Node) -> None:
@@ -272,6 +272,11 @@ class Gathering:
         if others:
             self._blobs[key] = others
             self._bring_blob(others[0].node, others[0].blob)
+
+
+def _lag(refusals: int) -> float:
+    """Return the seconds to let a registry notice what it has: 1, 2, 4, 8."""
+    return 2.0 ** (refusals - 1)
 
 
 def _is_elsewhere(error: MirrorError, failed: Node, other: Node) -> bool:

@@ -44,7 +44,7 @@ class _Image(Asker):
     node: Node | None = None
     """Its root, once there is something to bring."""
     settled: bool = False
-    moved: bool = False
+    looked_again: bool = False
     """Whether its tag was looked up again, since what it named had gone."""
     bytes_copied: int = 0
     """Bytes moved for what the tag named before."""
@@ -213,7 +213,7 @@ class Planner:
 
     def _look_again(self, image: _Image, error: MirrorError) -> None:
         """Look its tag up once more, since something that it named is not there any more."""
-        image.moved = True
+        image.looked_again = True
         task = Resolve(Side.SOURCE, image.pair.source)
         self._inquiry.ask(image, task, partial(self._looked_again, image, error))
 
@@ -227,6 +227,7 @@ class Planner:
             return
         if image.node is not None:
             image.bytes_copied += image.node.bytes_copied
+            image.node = None
         image.source = answer.digest
         self._compare(image)
 
@@ -258,9 +259,9 @@ class Planner:
         if image is None:
             self.events.append(ImageSettled(*names, status, error=error))
             return
-        moved = 0
-        if image.node is not None and status is not Status.PLANNED:
-            moved = image.bytes_copied + image.node.bytes_copied
+        moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
+        if status is Status.PLANNED:
+            moved = 0
         self.events.append(
             ImageSettled(*names, status, image.source, moved, image.effort.attempts, error)
         )
@@ -275,7 +276,7 @@ def _may_have_moved(image: _Image, error: MirrorError) -> bool:
     """Whether what was not found may have gone with the tag, which then names something else."""
     at_source = error.place is not None and error.place.side is Side.SOURCE
     by_tag = image.pair.source.digest is None
-    return isinstance(error, NotFound) and at_source and by_tag and not image.moved
+    return isinstance(error, NotFound) and at_source and by_tag and not image.looked_again
 
 
 def _route(pair: Pair) -> _Route:

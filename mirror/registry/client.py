@@ -7,6 +7,7 @@ reference, what was attempted and what came back.
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
+from typing import NoReturn
 
 import anyio
 
@@ -187,12 +188,17 @@ class Client:
         return self._doing("reading the blob", str(blob.digest))
 
     def upload(
-        self, blob: Descriptor, mount_from: Repository | None, *, broken: int = 0, spoiled: int = 0
+        self,
+        blob: Descriptor,
+        mount_from: Repository | None,
+        *,
+        broken: bool = False,
+        spoiled: bool = False,
     ) -> Upload:
         """Return a new upload of a blob, in the way the registry is known to take.
 
-        It is another way after uploads of the blob that ``broken`` off or came out
-        ``spoiled``, so many times.
+        Another way is taken if an upload of the blob has ``broken`` off or arrived
+        ``spoiled``.
         """
         habit = self._known.habit
         if broken:
@@ -231,17 +237,17 @@ class Client:
                         continue
                     raise self._known.learn_way(reply.status, upload, await refusal(reply))
 
-    async def stands(self, upload: Upload) -> bool:
+    async def ask_position(self, upload: Upload) -> bool:
         """Ask a session that broke off where it stands; return whether it can go on from there."""
         request = upload.status()
         if request is None:
             return False
         with self._doing("asking for the upload", str(upload.digest)):
             async with self._send(request) as reply:
-                return upload.stands(reply)
+                return upload.stood(reply)
 
-    def stalled(self, upload: Upload) -> None:
-        """Raise NetworkError for an upload that the registry took no more of."""
+    def give_up(self, upload: Upload) -> NoReturn:
+        """Raise the NetworkError of an upload whose bytes are not taken any more."""
         with self._doing("writing the blob", str(upload.digest)):
             raise NetworkError("nothing moved any more")
 

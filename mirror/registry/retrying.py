@@ -73,7 +73,7 @@ class Retrying:
     async def _admit(self) -> None:
         while (seconds := self._health.wait(self._patience.clock())) > 0:
             await self._patience.sleep(seconds)
-        if not self._health.admits(self._patience.clock()):
+        if not self._health.admit(self._patience.clock()):
             raise Unreachable(f"left alone, since it has not answered for a while: {self._loss}")
 
     def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
@@ -85,7 +85,7 @@ class Retrying:
             self._health.pause(seconds, self._patience.clock())
             if self._paused is not None:
                 self._paused(seconds, reply.status)
-        return seconds if self._fails(attempt) else None
+        return seconds if self._spend_attempt(attempt) else None
 
     def _wait_after_loss(
         self, error: NetworkError, request: Request, attempt: "_Attempt"
@@ -97,15 +97,15 @@ class Retrying:
             return 0.0
         self._health.unheard(self._patience.clock())
         self._loss = error.message
-        if error.retryable and self._fails(attempt):
+        if error.retryable and self._spend_attempt(attempt):
             return self._patience.wait_after(attempt.failures - 1)
         if request.repeatable:
             error.retryable = False
         return None
 
-    def _fails(self, attempt: "_Attempt") -> bool:
+    def _spend_attempt(self, attempt: "_Attempt") -> bool:
         """Count a failed attempt; return whether there may be another."""
-        if attempt.failures >= attempt.limit or not self._health.may_repeat():
+        if attempt.failures >= attempt.limit or not self._health.spend_repeat():
             return False
         attempt.failures += 1
         return True

@@ -7,7 +7,7 @@ Pure: times are given, in seconds on any clock that only goes forward.
 """
 
 # A host is dead when nothing came back for so long and so often in a row: longer than
-# a restart takes, and than one request is tried again.
+# a restart takes, more often than one request is tried by default.
 _SILENCE = 20.0
 _UNHEARD = 8
 # Seconds between the requests that find out whether a dead host is back.
@@ -49,8 +49,8 @@ class Health:
         if self._is_dead(now) and not self._probe_at > now:
             self._probe_at = now + _PROBE
 
-    def admits(self, now: float) -> bool:
-        """Whether to send a request; for a dead host now and then one may find out."""
+    def admit(self, now: float) -> bool:
+        """Let a request through, or not; to a dead host one goes every 15 seconds."""
         if not self._is_dead(now):
             return True
         if now < self._probe_at:
@@ -58,8 +58,8 @@ class Health:
         self._probe_at = now + _PROBE
         return True
 
-    def may_repeat(self) -> bool:
-        """Whether one more request may be a repeat; it is counted as one."""
+    def spend_repeat(self) -> bool:
+        """Take one repeat from what is left; return whether there was one."""
         if self._repeats < 1:
             return False
         self._repeats -= 1

@@ -1,7 +1,7 @@
 """When to try again: what is worth another attempt, and how long to wait before it.
 
-Pure: the attempt's number, the reply and a source of chance are given; who waits
-is `mirror.registry.retrying`.
+Pure: the attempt's number, the reply and a source of chance are given; whoever
+waits has `mirror.registry.patience`.
 """
 
 from datetime import UTC, datetime

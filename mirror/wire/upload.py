@@ -147,20 +147,20 @@ class Upload:
             return None
         return Request("GET", self._location) if self._habit.method is Method.CHUNKED else None
 
-    def stands(self, reply: Reply) -> bool:
+    def stood(self, reply: Reply) -> bool:
         """Take the answer to `status`; return whether to go on from `position`."""
         if reply.status not in _TAKEN:
             return False
         received = _received(reply)
         if received is None or not self._sent <= received <= self.size:
-            # One byte and none are written alike, where none was acknowledged.
             return False
+        # "0-0" is one byte and none; where none was acknowledged, begin at none.
         self._sent = 0 if received == 1 and not self._sent else received
         if reply.headers.get("Location"):
             self._location = resolve_location(reply)
         return True
 
-    def found(self) -> None:
+    def note_arrival(self) -> None:
         """Learn that the blob is there, though the answer that would have said so was lost."""
         self.state = State.STORED
 

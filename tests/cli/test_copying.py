@@ -220,7 +220,7 @@ def test_a_deadline_ends_the_run_with_what_is_left_deferred(
         )  # fmt: skip
 
     assert done.code == 5, done.err
-    assert "the deadline has come: 1 images are deferred" in done.err
+    assert "the deadline has come: 1 deferred, what has begun goes on" in done.err
     assert retry.read_text() == f"{nowhere}/app:1={empty}/app:1\n"
     statuses = [image["status"] for image in json.loads(report.read_text())["images"]]
     assert sorted(statuses) == ["copied", "deferred"]

@@ -6,7 +6,7 @@ import pytest
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
 from mirror.errors import MirrorError, NotFound
-from mirror.events import Effort, Event, ImageSettled, Status
+from mirror.events import AdmissionClosed, Effort, Event, ImageSettled, Status
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -113,3 +113,21 @@ async def test_no_task_outlives_a_cancelled_run() -> None:
     assert scope.cancelled_caught
     assert not alive
     assert list(told.images.values()) == [Status.DEFERRED] * 3
+
+
+async def test_a_deadline_is_told_of_while_what_has_begun_still_runs() -> None:
+    told, closed = Told(), anyio.Event()
+
+    def take(event: Event) -> None:
+        told(event)
+        if isinstance(event, AdmissionClosed):
+            closed.set()
+
+    async def perform(task: Task, _: Effort) -> Answer:
+        await closed.wait()  # as what takes for ever would, if nobody told meanwhile
+        raise MirrorError("broken")
+
+    with anyio.fail_after(10):
+        await run(planner(9), Schedule(per_registry=2), perform, take, deadline=0.01)
+
+    assert set(told.images.values()) == {Status.DEFERRED}

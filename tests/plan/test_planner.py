@@ -511,6 +511,7 @@ def test_children_that_a_registry_lost_are_put_again() -> None:
     put = [str(t.destination) for t in world.done if isinstance(t, PutManifest)]
 
     assert put == [f"d.io/a@{child.digest}", f"d.io/a@{child.digest}", "d.io/a:1"]
+    assert [t.wait for t in world.done if isinstance(t, PutManifest)] == [0, 0, 0]
 
 
 def test_when_admission_closes_what_has_begun_goes_on_and_the_rest_is_deferred() -> None:
@@ -547,3 +548,21 @@ def test_the_attempts_of_an_image_are_the_most_that_anything_of_it_took() -> Non
             planner.learn(task, world._answer(dispatched), 4 if isinstance(task, CopyBlob) else 2)
 
     assert [image.attempts for image in settled(planner.events)] == [4]
+
+
+def test_a_tag_that_moved_to_what_is_there_is_unchanged_and_its_bytes_count_once() -> None:
+    world = World()
+    world.image("xyz", "w", name="s.io/a:1")
+    new = world.image("y")
+    world.there["d.io/a:1"] = new.digest
+
+    def move(task: Task) -> MirrorError | None:
+        if isinstance(task, CopyBlob) and task.blob.digest == Digest.of(b"w"):
+            world.tags["s.io/a:1"] = new
+            return NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the blob"))
+        return None
+
+    world.breaks = move
+    (image,) = world.mirror("s.io/a:1=d.io/a")
+
+    assert (image.status, image.bytes_copied) == (Status.UNCHANGED, 3)

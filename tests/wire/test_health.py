@@ -27,39 +27,39 @@ def test_a_short_silence_or_a_few_failures_are_not_death() -> None:
     host = Health()
     for _ in range(100):
         host.unheard(1)
-    assert host.admits(19)
+    assert host.admit(19)
 
     host = Health()
     host.unheard(0)
     host.unheard(1000)
-    assert host.admits(1000)
+    assert host.admit(1000)
 
 
 def test_a_dead_host_is_asked_now_and_then_by_one() -> None:
     host = dead()
 
-    assert not host.admits(22)
-    assert not host.admits(35)
-    assert host.admits(36)
-    assert not host.admits(36)
-    assert host.admits(51)
+    assert not host.admit(22)
+    assert not host.admit(35)
+    assert host.admit(36)
+    assert not host.admit(36)
+    assert host.admit(51)
 
 
 def test_an_answer_brings_it_back() -> None:
     host = dead()
     host.answered()
 
-    assert host.admits(22)
+    assert host.admit(22)
     host.unheard(23)
-    assert host.admits(24)
+    assert host.admit(24)
 
 
 def test_repeats_are_bounded_by_what_is_answered() -> None:
     host = Health()
-    assert sum(host.may_repeat() for _ in range(1000)) == 100
+    assert sum(host.spend_repeat() for _ in range(1000)) == 100
     for _ in range(10):
         host.answered()
-    assert sum(host.may_repeat() for _ in range(1000)) == 5
+    assert sum(host.spend_repeat() for _ in range(1000)) == 5
 
 
 @given(st.lists(st.sampled_from(["answered", "unheard", "asked"]), max_size=200))
@@ -69,9 +69,9 @@ def test_who_asks_long_enough_is_let_through(moments: list[str]) -> None:
         now += 1
         if moment == "answered":
             host.answered()
-            assert host.admits(now)
+            assert host.admit(now)
         elif moment == "unheard":
             host.unheard(now)
         else:
-            host.admits(now)
-    assert any(host.admits(now + later) for later in range(17))
+            host.admit(now)
+    assert any(host.admit(now + later) for later in range(17))
