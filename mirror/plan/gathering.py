@@ -148,9 +148,7 @@ class Gathering:
         node.begin()
         # Where nothing was missing after all, the registry needs time to notice.
         lags = node.refusals and not node.mended
-        task = PutManifest(
-            node.destination, node.manifest, 2.0 ** (node.refusals - 1) if lags else 0.0
-        )
+        task = PutManifest(node.destination, node.manifest, _lag(node.refusals) if lags else 0.0)
         self._inquiry.ask(node, task, partial(self._manifest_put, node))
 
     def _manifest_put(self, node: Node, answer: Answer | MirrorError) -> None:

@@ -55,22 +55,25 @@ class Authorizing:
         with the new token at hand, if the request cannot be sent again.
         """
         base = await self._endpoint.address()
-        if not request.url.startswith("/") and origin(request.url) != origin(base):
-            async with self._endpoint.send(request) as reply:
+        if request.url.startswith("/"):
+            request = replace(request, url=base + request.url)
+        elif origin(request.url) != origin(base):
+            async with self._endpoint.ask(request) as reply:
                 yield reply
             return
         scopes = self._scopes(request, scope)
         login = await self._login(self._endpoint.challenge, repository, scopes)
-        async with self._endpoint.send(_with_login(request, login)) as reply:
+        async with self._endpoint.ask(_with_login(request, login)) as reply:
+            renewed = None
             # What somebody else says, where a redirect led, is nothing about our login.
-            own = origin(reply.url) == origin(base)
-            renewed = await self._renew(reply, login, repository, scopes) if own else None
+            if reply.status == HTTPStatus.UNAUTHORIZED and origin(reply.url) == origin(base):
+                renewed = await self._renew(reply, login, repository, scopes)
             if renewed is None:
                 yield reply
                 return
         if not isinstance(request.body, bytes):
             raise StaleLogin("401 Unauthorized, with the body on its way")
-        async with self._endpoint.send(_with_login(request, renewed)) as reply:
+        async with self._endpoint.ask(_with_login(request, renewed)) as reply:
             yield reply
 
     def _scopes(self, request: Request, scope: Scope) -> Scopes:
@@ -97,8 +100,9 @@ class Authorizing:
             return ""
         async with self._proving:
             if credential not in self._proven | self._refused:
-                ping = Request("GET", "/v2/", {"Authorization": credential.basic})
-                async with self._endpoint.send(ping) as reply:
+                url = f"{await self._endpoint.address()}/v2/"
+                ping = Request("GET", url, {"Authorization": credential.basic})
+                async with self._endpoint.ask(ping) as reply:
                     refused = reply.status == HTTPStatus.UNAUTHORIZED
                 (self._refused if refused else self._proven).add(credential)
         if credential in self._refused:
@@ -108,9 +112,7 @@ class Authorizing:
     async def _renew(
         self, reply: Reply, login: str, repository: Repository, scopes: Scopes
     ) -> str | None:
-        """Return another Authorization to try after this reply, if there is one."""
-        if reply.status != HTTPStatus.UNAUTHORIZED:
-            return None
+        """Return another Authorization to try after this 401, if there is one."""
         asked = choose(parse(reply.challenge))
         challenge = self._endpoint.challenge or asked
         if challenge is None:

@@ -4,9 +4,6 @@ Plain http is tried only after https was refused, and only for loopback or where
 it was asked for.  Distribution specification, "Determining support".
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from http import HTTPStatus
 
 import anyio
@@ -22,7 +19,7 @@ from mirror.wire.redirect import origin
 
 
 class Endpoint:
-    """One registry host: a Send that takes paths as well as addresses."""
+    """One registry host: its address, and the Send that all who ask it share."""
 
     def __init__(
         self,
@@ -38,19 +35,12 @@ class Endpoint:
         self._registry = registry
         self._ping_send = send
         self._patience = patience or Patience()
-        self._send = Retrying(send, self._patience, paused).send
+        self.ask = Retrying(send, self._patience, paused).send
+        """Send to an absolute address, in turn with all who ask this host."""
         self._plain = insecure or registry.is_loopback
         self._base = ""
         self._unreachable: MirrorError | None = None
         self._first = anyio.Lock()
-
-    @asynccontextmanager
-    async def send(self, request: Request) -> AsyncIterator[Reply]:
-        """Send to this registry; see `mirror.wire.message.Send`."""
-        if request.url.startswith("/"):
-            request = replace(request, url=await self.address() + request.url)
-        async with self._send(request) as reply:
-            yield reply
 
     async def address(self) -> str:
         """Return scheme and authority of the API, found once.

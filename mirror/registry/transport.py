@@ -8,8 +8,7 @@ every way in which a connection can fail into a NetworkError.
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -59,7 +58,9 @@ class Transport:
         self._tell = tell
         self._trust = trust
         self._proxies = proxies
-        self._timeouts = timeouts or Timeouts()
+        limits = timeouts or Timeouts()
+        self._quick = _timeout(limits, limits.stall)
+        self._patient = _timeout(limits, limits.commit)
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
 
@@ -95,56 +96,61 @@ class Transport:
         Raises NetworkError, also out of the reply's chunks, and RegistryError
         for a redirect that must not be followed.
         """
-        for hops in range(LIMIT):
-            async with self._once(request) as reply:
-                if reply.status not in STATUSES:
-                    yield replace(reply, redirected=True) if hops else reply
-                    return
-                request = follow(request, reply)
-        raise RegistryError(f"redirected more than {LIMIT} times")
-
-    @asynccontextmanager
-    async def _once(self, request: Request) -> AsyncIterator[Reply]:
-        assert self._session is not None, "a transport is entered before it is used"
-        url = URL(request.url, encoded=True)
-        headers = dict(request.headers)
-        if request.length is not None:
-            headers["Content-Length"] = str(request.length)
-        place = urlsplit(request.url).netloc
-        self._tell(RequestSent(place, request.method))
         begun = False
         try:
-            async with self._session.request(
-                request.method,
-                url,
-                headers=headers,
-                data=request.body if request.length else None,
-                allow_redirects=False,
-                proxy=self._proxies.proxy_for(request.url),
-                ssl=self._tls(url.scheme, place),
-                timeout=self._timeout(request),
-            ) as response:
-                begun = True
-                yield Reply(
-                    response.status,
-                    str(response.url),
-                    response.headers,
-                    response.content.iter_any(),
-                    response.reason or "",
-                    ", ".join(response.headers.getall("WWW-Authenticate", ())),
-                )
+            for hops in range(LIMIT):
+                async with self._ask(request) as response:
+                    begun = True
+                    reply = _reply(response, redirected=hops > 0)
+                    if response.status not in STATUSES:
+                        yield reply
+                        return
+                    request = follow(request, reply)
+                begun = False
         except (aiohttp.ClientError, OSError) as error:
-            raise _network_error(
-                error, place, begun=begun, streamed=not request.repeatable
-            ) from error
+            place, streamed = urlsplit(request.url).netloc, not request.repeatable
+            raise _network_error(error, place, begun=begun, streamed=streamed) from error
+        raise RegistryError(f"redirected more than {LIMIT} times")
 
-    def _timeout(self, request: Request) -> aiohttp.ClientTimeout:
-        limits = self._timeouts
-        silence = limits.stall if request.repeatable else limits.commit
-        return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=silence)
+    def _ask(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        assert self._session is not None, "a transport is entered before it is used"
+        url = URL(request.url, encoded=True)
+        headers = request.headers
+        if request.length is not None:
+            headers = {**headers, "Content-Length": str(request.length)}
+        place = url.raw_authority
+        self._tell(RequestSent(place, request.method))
+        return self._session.request(
+            request.method,
+            url,
+            headers=headers,
+            data=request.body if request.length else None,
+            allow_redirects=False,
+            proxy=self._proxies.proxy_for(request.url),
+            ssl=self._tls(url.scheme, place),
+            timeout=self._quick if request.repeatable else self._patient,
+        )
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
+
+
+def _timeout(limits: Timeouts, silence: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=silence)
+
+
+def _reply(response: aiohttp.ClientResponse, *, redirected: bool) -> Reply:
+    headers = response.headers
+    challenges = headers.getall("WWW-Authenticate", ())
+    return Reply(
+        response.status,
+        str(response.url),
+        headers,
+        response.content.iter_any(),
+        response.reason or "",
+        ", ".join(challenges),
+        redirected,
+    )
 
 
 def _reason(error: Exception) -> str:

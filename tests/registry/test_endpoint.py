@@ -28,7 +28,7 @@ class Network:
 
 async def address(network: Network, host: str, *, insecure: bool = False) -> str:
     endpoint = Endpoint(Registry(host), network.send, insecure=insecure)
-    async with endpoint.send(Request("GET", "/v2/x")) as reply:
+    async with endpoint.ask(Request("GET", f"{await endpoint.address()}/v2/x")) as reply:
         return reply.url
 
 
@@ -88,7 +88,7 @@ async def test_a_registry_that_is_not_there_is_asked_once() -> None:
     endpoint = Endpoint(Registry("r.io"), network.send, insecure=False)
     for _ in range(3):
         with pytest.raises(NetworkError, match="nobody there"):
-            async with endpoint.send(Request("GET", "/v2/x")):
+            async with endpoint.ask(Request("GET", f"{await endpoint.address()}/v2/x")):
                 pass
 
     assert network.asked == ["https://r.io/v2/"]
@@ -97,5 +97,5 @@ async def test_a_registry_that_is_not_there_is_asked_once() -> None:
 async def test_an_absolute_address_is_taken_as_it_is() -> None:
     network = Network("https://up.io")
     endpoint = Endpoint(Registry("r.io"), network.send, insecure=False)
-    async with endpoint.send(Request("PUT", "https://up.io/x")) as reply:
+    async with endpoint.ask(Request("PUT", "https://up.io/x")) as reply:
         assert reply.url == "https://up.io/x"
