@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def main(
     verbosity: int,
 ) -> ExitCode:
     """Copy; return what to tell the caller.  Raises UsageError before anything is sent."""
-    rules = parse(mappings, [_read(path) for path in files])
+    rules = deque(parse(mappings, [_read(path) for path in files]))
     if not rules:
         raise UsageError(
             "there is nothing to copy",
@@ -59,7 +59,7 @@ def main(
     terminal = Terminal()
     return run(
         lambda: copy_and_tell(
-            rules,
+            _given_away(rules),
             options,
             terminal,
             keychain,
@@ -73,7 +73,7 @@ def main(
 
 
 async def copy_and_tell(
-    rules: Sequence[Rule],
+    rules: Iterable[Rule],
     options: Options,
     terminal: Terminal,
     keychain: Keychain | None = None,
@@ -139,9 +139,10 @@ class _Telling:
 
     def write_down(self, report: Path | None, retry_file: Path | None) -> ExitCode:
         """Write the files that were asked for; say what cannot be written, which is a failure."""
-        document = self.result.json(self.seconds)
+        document = self.result.json(self.seconds) if report is not None else b""
+        left = self.result.retry_lines().encode() if retry_file is not None else b""
         try:
-            write([(report, document), (retry_file, self.result.retry_lines().encode())])
+            write([(report, document), (retry_file, left)])
         except MirrorError as error:
             self.terminal.say(f"mirror: {error}", "red")
             self.terminal.say(f"  {error.hint}", "dim")
@@ -187,6 +188,12 @@ class _Telling:
                 self.terminal.print(f"{image.digest} {image.source} -> {image.destination}")
             case Status.SKIPPED | Status.UNCHANGED | Status.DEFERRED if self._verbosity > 0:
                 self.terminal.say(f"{image.status}: {image.source} -> {image.destination}", "dim")
+
+
+def _given_away(rules: deque[Rule]) -> Iterator[Rule]:
+    """Give the rules one by one and keep none: there may be very many."""
+    while rules:
+        yield rules.popleft()
 
 
 def _quota(quota: QuotaSeen) -> str:

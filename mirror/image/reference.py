@@ -13,6 +13,7 @@ no original spelling is kept.  Distribution specification, "Pulling manifests".
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Self
 
 from mirror.image.digest import Digest
@@ -149,6 +150,17 @@ def split_reference(text: str) -> tuple[str, str | None, str | None]:
     return head + slash + tail, tag if colon else None, digest if at else None
 
 
+@lru_cache(maxsize=10_000)
+def shared(registry: Registry, path: str) -> Repository:
+    """Return the repository of these parts, which are known to be right.
+
+    The same object for the same parts as long as few others come between: a file
+    names few repositories and many tags.
+    """
+    return Repository(registry, path)
+
+
+@lru_cache(maxsize=10_000)
 def split_host(name: str) -> tuple[Registry, str]:
     """Cut ``[host/]path`` into a registry and a path; the path is not checked."""
     first, slash, rest = name.partition("/")

@@ -28,6 +28,7 @@ from mirror.image.reference import (
     Repository,
     is_path,
     is_tag,
+    shared,
     split_host,
     split_reference,
 )
@@ -76,7 +77,7 @@ class Source:
     @property
     def repository(self) -> Repository:
         """The repository; only where `many_repositories` is false."""
-        return Repository(self.registry, self.path)
+        return shared(self.registry, self.path)
 
     @property
     def many_repositories(self) -> bool:
@@ -105,7 +106,7 @@ class Target:
         """The destination of a source that holds no ``*``."""
         tag = self.tag if self.tag is not None else source.tag
         return Reference(
-            Repository(self.registry, self.path), tag, source.digest if tag is None else None
+            shared(self.registry, self.path), tag, source.digest if tag is None else None
         )
 
 

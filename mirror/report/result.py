@@ -70,14 +70,16 @@ class Result:
 
     def json(self, duration_seconds: float) -> bytes:
         """Return the report as JSON, in the order in which the images were settled."""
-        document = {
+        head = {
             "schema": SCHEMA,
             "started": self.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "duration_seconds": round(duration_seconds, 3),
             "summary": self._summary(),
-            "images": [_entry(image) for image in self.images],
         }
-        return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        # One entry after the other: as objects they would take several times the memory.
+        entries = b",".join(_line(image) for image in self.images)
+        images = b"[%b\n  ]" % entries if entries else b"[]"
+        return _pretty(head).removesuffix(b"\n}") + b',\n  "images": ' + images + b"\n}\n"
 
     def retry_lines(self) -> str:
         """Return a mapping file of what failed or was deferred.
@@ -108,6 +110,15 @@ class Result:
             "manifests_pushed": self.manifests_pushed,
             "requests": dict(sorted(self.requests.items())),
         }
+
+
+def _pretty(document: dict[str, object]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document), indent=2)
+
+
+def _line(image: ImageSettled) -> bytes:
+    """Return an image's entry, indented as deep as it stands."""
+    return b"\n    " + _pretty(_entry(image)).replace(b"\n", b"\n    ")
 
 
 def _entry(image: ImageSettled) -> dict[str, object]:
