@@ -215,6 +215,9 @@ class InvalidManifest(RegistryError):
 class NetworkError(MirrorError):
     """The connection failed before an answer was complete."""
 
+    redirected: bool = False
+    """Whether it was to somebody else, to whom the registry sent us."""
+
     category = "network"
     retryable = True
     hint = "Check the host name, the port, and the way there."

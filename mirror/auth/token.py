@@ -112,7 +112,9 @@ class Tokens:
         realm = _realm(challenge, base)
         since, reason = self._gone.get(realm.partition("?")[0], (-math.inf, ""))
         if self._clock() - since < _GONE_FOR:
-            raise NetworkError(reason)
+            gone = NetworkError(reason)
+            gone.retryable = False
+            raise gone
         login = (realm, credential)
         if credential is None or login in self._proven:
             return await self._try(realm, challenge, scopes, credential)

@@ -46,6 +46,7 @@ class Body:
         self._traffic = traffic
         self._timeouts = timeouts
         self._given = 0
+        self._promised = 0
         self._kept: list[bytes] | None = []
         self._head: list[bytes] = []
         self._verifier: Verifier
@@ -72,11 +73,17 @@ class Body:
             self._head = [*self._kept]
             self._open(self._verifier.received)
             self._notes = [Verifier(self._blob.digest, self._blob.size)]
-        self._given = 0
+        self._given = self._promised = 0
         self.error = None
+
+    @property
+    def given_out(self) -> bool:
+        """Whether all bytes that were asked for have been given, so that an answer can be true."""
+        return self._given == self._promised
 
     def take(self, length: int) -> AsyncIterable[bytes] | bytes:
         """Give the next so many bytes; all of them at once are one stream without cuts."""
+        self._promised += length
         if not length:
             return b""
         return self._stream() if length == self._blob.size else self._piece(length)
@@ -94,7 +101,7 @@ class Body:
         # vouch for bytes that the registry does not have.
         seen = [mark for mark in self._marks if mark.received > self._verifier.received]
         self._begin(notes[-1], position - notes[-1].received, [self._verifier, *seen])
-        self._given = position
+        self._given = self._promised = position
         self._kept = None
         return True
 
@@ -112,7 +119,7 @@ class Body:
         self._rest = b""
         self._skip = 0
 
-    async def _stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self, *, cut: bool = False) -> AsyncIterator[bytes]:
         verifier, reading = self._verifier, self._reading
         update = partial(_update, verifier, self._marks) if self._marks else verifier.update
         traffic, scope, kept = self._traffic, self.scope, self._kept
@@ -120,6 +127,7 @@ class Body:
         try:
             with self._source.reading(self._blob):
                 for chunk in self._head:
+                    self._given += 0 if cut else len(chunk)
                     scope.deadline = anyio.current_time() + stall
                     yield chunk
                 scope.deadline = math.inf
@@ -130,6 +138,7 @@ class Body:
                         kept.append(chunk)
                         if verifier.received > _KEPT_LIMIT:
                             kept = self._kept = None
+                    self._given += 0 if cut else len(chunk)
                     scope.deadline = anyio.current_time() + stall
                     yield chunk
                     scope.deadline = math.inf
@@ -144,7 +153,7 @@ class Body:
         """Cut the stream; what a chunk has too much is kept for the next piece."""
         self._forget_notes()
         if self._uncut is None:
-            self._uncut = self._stream()
+            self._uncut = self._stream(cut=True)
         step = max(_STEP, length // _NOTES)
         while length:
             chunk = self._rest or await self._next(step)

@@ -102,6 +102,9 @@ class Transfer:
                     raise body.error from error
                 if not await self._goes_on(upload, body, endurance, error):
                     raise
+                continue
+            if not body.given_out:
+                self._destination.too_early(upload)
 
     async def _write(self, upload: Upload, body: Body) -> None:
         with anyio.CancelScope() as scope:
@@ -121,6 +124,7 @@ class Transfer:
             return True
         seconds = endurance.after(upload.position)
         if seconds is None:
+            error.retryable = False  # nor from the start, as often again
             return False
         self._effort.note(self._attempts.more())
         await self._patience.sleep(seconds)

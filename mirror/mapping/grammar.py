@@ -18,6 +18,7 @@ for a registry to say, and `mirror.mapping.wildcard` puts it in.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from mirror.errors import MappingError
@@ -230,8 +231,7 @@ def _read(role: str, text: str, read: Callable[[str], _Side]) -> _Side:
 
 def _source(text: str) -> Source:
     name, tag, digest = _parts(text)
-    registry, path = split_host(name)
-    _check_name(registry, path, path[:-1] + "x" if path.endswith("*") else path)
+    registry, path = _source_name(name)
     if tag is not None and not is_tag(tag.replace("*", "x")):
         raise ValueError(f"{tag!r} is not a tag")
     source = Source(registry, path, tag, Digest.parse(digest) if digest is not None else None)
@@ -247,9 +247,23 @@ def _target(text: str) -> Target:
     if tag is not None and not is_tag(tag):
         star = "; leave it out, each tag keeps its name" if "*" in tag else ""
         raise ValueError(f"{tag!r} is not a tag{star}")
+    registry, path = _target_name(name)
+    return Target(registry, path, tag)
+
+
+# A file names few repositories and many tags.
+@lru_cache(maxsize=10_000)
+def _source_name(name: str) -> tuple[Registry, str]:
+    registry, path = split_host(name)
+    _check_name(registry, path, path[:-1] + "x" if path.endswith("*") else path)
+    return registry, path
+
+
+@lru_cache(maxsize=10_000)
+def _target_name(name: str) -> tuple[Registry, str]:
     registry, path = split_host(name)
     _check_name(registry, path, path.replace("*", "x", 1))
-    return Target(registry, path, tag)
+    return registry, path
 
 
 def _parts(text: str) -> tuple[str, str | None, str | None]:

@@ -186,8 +186,8 @@ class Gathering:
         del self._children[node.repository, node.digest]
         for parent in node.parents:
             if _is_elsewhere(error, node, parent) and not parent.failed:
-                parent.missing -= 1
                 self._want_child(parent, node.digest)
+                self._arrived(parent)  # not this one, but perhaps it is there by now
             else:
                 self._fail(parent, error)
 

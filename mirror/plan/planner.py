@@ -222,6 +222,9 @@ class Planner:
     ) -> None:
         if image.settled:
             return
+        if isinstance(answer, NotFound):
+            self._source_unknown(image, answer)
+            return
         if not isinstance(answer, Descriptor) or answer.digest == image.source:
             self._settle(image, Status.FAILED, error)
             return

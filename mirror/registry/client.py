@@ -6,6 +6,7 @@ reference, what was attempted and what came back.
 
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -57,6 +58,7 @@ _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Codes that mean, in answer to a manifest, that something it names is not there; and
 # in answer to a blob, that it arrived as something else.
 _MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
+_NO_CHUNKS = {404, 405, 415, 416, 501}
 _SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
 # What is wrong with an answer that opens no session and says nothing.
 _NO_SESSION = b"no upload session was opened"
@@ -75,6 +77,9 @@ class Acquaintance:
 
         Of uploads that were refused at the same time only the first teaches.
         """
+        if self._refuses_chunks(status, upload):
+            self.habit = replace(self.habit, chunks=False)
+            return WrongWay(error.message)
         if upload.lost(status, error.code):
             return SessionLost(error.message)
         if error.code in _SPOILED:
@@ -87,6 +92,12 @@ class Acquaintance:
         if upload.habit in (habit, habit.after_break(upload.size), habit.after_spoil()):
             self.habit = other
         return WrongWay(error.message)
+
+    def _refuses_chunks(self, status: int, upload: Upload) -> bool:
+        """Whether chunks that were only tried because a whole blob broke off are not taken."""
+        tried = self.habit.after_break(upload.size)
+        only_tried = upload.habit == tried != self.habit
+        return only_tried and not upload.position and status in _NO_CHUNKS
 
     def see(self, host: str, reply: Reply) -> None:
         """Learn how many pulls are left, if the reply says so."""
@@ -236,6 +247,13 @@ class Client:
                     if upload.sent(reply):
                         continue
                     raise self._known.learn_way(reply.status, upload, await refusal(reply))
+
+    def too_early(self, upload: Upload) -> NoReturn:
+        """Raise the error of a registry that said to have a blob before it was sent."""
+        with self._doing("writing the blob", str(upload.digest)):
+            early = RegistryError("the answer came before the blob was sent")
+            early.retryable = True
+            raise early
 
     async def ask_position(self, upload: Upload) -> bool:
         """Ask a session that broke off where it stands; return whether it can go on from there."""

@@ -4,6 +4,7 @@ Plain http is tried only after https was refused, and only for loopback or where
 it was asked for.  Distribution specification, "Determining support".
 """
 
+import math
 from http import HTTPStatus
 
 import anyio
@@ -16,6 +17,9 @@ from mirror.registry.retrying import Paused, Retrying
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.patience import passes
 from mirror.wire.redirect import origin
+
+# Seconds until a registry that could not be reached is looked for once more.
+_ASK_AGAIN = 15.0
 
 
 class Endpoint:
@@ -40,18 +44,19 @@ class Endpoint:
         self._plain = insecure or registry.is_loopback
         self._base = ""
         self._unreachable: MirrorError | None = None
+        self._ask_again_at = 0.0
         self._first = anyio.Lock()
 
     async def address(self) -> str:
         """Return scheme and authority of the API, found once.
 
-        A registry that could not be found is not tried again: it fails with the
-        reason at once.
+        A registry that could not be found fails with the reason at once, and is
+        asked again only after a while, if that may help.
         """
         if self._base:
             return self._base
         async with self._first:
-            if self._unreachable is not None:
+            if self._unreachable is not None and self._patience.clock() < self._ask_again_at:
                 again = type(self._unreachable)(
                     self._unreachable.message, hint=self._unreachable.hint
                 )
@@ -61,8 +66,10 @@ class Endpoint:
                 try:
                     self._base = await self._discover()
                 except MirrorError as error:
-                    error.retryable = False
+                    passing, error.retryable = error.retryable, False
                     self._unreachable = error
+                    later = _ASK_AGAIN if passing else math.inf
+                    self._ask_again_at = self._patience.clock() + later
                     raise
         return self._base
 

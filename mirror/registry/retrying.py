@@ -51,7 +51,8 @@ class Retrying:
         """
         attempt = _Attempt(self._patience.retries if request.repeatable else 0)
         while True:
-            await self._admit()
+            if not request.urgent:
+                await self._admit()
             begun = False
             try:
                 async with self._send(request) as reply:
@@ -67,7 +68,7 @@ class Retrying:
                 # What broke while the reply was read is the reader's.
                 if begun or (seconds := self._wait_after_loss(error, request, attempt)) is None:
                     raise
-            attempt.number += 1
+            attempt.number = 1 + attempt.failures
             await self._patience.sleep(seconds)
 
     async def _admit(self) -> None:
@@ -81,7 +82,8 @@ class Retrying:
         if not passes(reply.status):
             return None
         seconds = self._patience.wait_after(attempt.failures, reply)
-        if concerns_host(reply.status) and self._patience.retries:
+        # What another host says, where a redirect led, is nothing about this one.
+        if concerns_host(reply.status) and self._patience.retries and not reply.redirected:
             self._health.pause(seconds, self._patience.clock())
             if self._paused is not None:
                 self._paused(seconds, reply.status)
@@ -95,8 +97,9 @@ class Retrying:
         if isinstance(error, Dropped) and request.repeatable and attempt.dropped < _DROPPED_LIMIT:
             attempt.dropped += 1
             return 0.0
-        self._health.unheard(self._patience.clock())
-        self._loss = error.message
+        if not error.redirected:
+            self._health.unheard(self._patience.clock())
+            self._loss = error.message
         if error.retryable and self._spend_attempt(attempt):
             return self._patience.wait_after(attempt.failures - 1)
         if request.repeatable:
@@ -105,7 +108,9 @@ class Retrying:
 
     def _spend_attempt(self, attempt: "_Attempt") -> bool:
         """Count a failed attempt; return whether there may be another."""
-        if attempt.failures >= attempt.limit or not self._health.spend_repeat():
+        # One repeat is everybody's; for more there must be something left of the host's.
+        first = not attempt.failures
+        if attempt.failures >= attempt.limit or not (self._health.spend_repeat() or first):
             return False
         attempt.failures += 1
         return True

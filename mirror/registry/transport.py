@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import aiohttp
+import anyio
 from yarl import URL
 
 from mirror import __version__
@@ -61,6 +62,7 @@ class Transport:
         limits = timeouts or Timeouts()
         self._quick = _timeout(limits, limits.stall)
         self._patient = _timeout(limits, limits.commit)
+        self._commit = limits.commit
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
 
@@ -109,7 +111,9 @@ class Transport:
                 begun = False
         except (aiohttp.ClientError, OSError) as error:
             place, streamed = urlsplit(request.url).netloc, not request.repeatable
-            raise _network_error(error, place, begun=begun, streamed=streamed) from error
+            failure = _network_error(error, place, begun=begun, streamed=streamed)
+            failure.redirected = hops > 0
+            raise failure from error
         raise RegistryError(f"redirected more than {LIMIT} times")
 
     def _ask(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -120,7 +124,7 @@ class Transport:
             headers = {**headers, "Content-Length": str(request.length)}
         place = url.raw_authority
         self._tell(RequestSent(place, request.method))
-        return self._session.request(
+        asking = self._session.request(
             request.method,
             url,
             headers=headers,
@@ -130,13 +134,21 @@ class Transport:
             ssl=self._tls(url.scheme, place),
             timeout=self._quick if request.repeatable else self._patient,
         )
+        small = isinstance(request.body, bytes) and request.body
+        return _Bounded(asking, self._commit) if small else asking
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
 
 
 def _timeout(limits: Timeouts, silence: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, sock_connect=limits.connect, sock_read=silence)
+    # The way through a proxy, which the library does not bound by itself, is in ``connect``.
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=limits.connect + limits.stall,
+        sock_connect=limits.connect,
+        sock_read=silence,
+    )
 
 
 def _reply(response: aiohttp.ClientResponse, *, redirected: bool) -> Reply:
@@ -201,6 +213,28 @@ def _broken(error: Exception, place: str) -> str:
         return f"{place} closed the connection"
     # What the library says in full may hold an address with a login or a signature.
     return f"the connection to {place} broke: {_reason(error)}"
+
+
+class _Bounded:
+    """A request whose answer must begin in time, although its body is not taken."""
+
+    def __init__(
+        self, asking: AbstractAsyncContextManager[aiohttp.ClientResponse], seconds: float
+    ) -> None:
+        self._asking = asking
+        self._seconds = seconds
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        with anyio.fail_after(self._seconds):
+            return await self._asking.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._asking.__aexit__(kind, error, trace)
 
 
 class _Lost(aiohttp.ClientConnectionError):

@@ -1,15 +1,17 @@
 """How a registry host is doing: whether to ask it now, and whether to ask again.
 
-    well --nothing heard for 20 s, eight times in a row--> dead
+    well --nothing heard in eight different seconds, over 20 s or more--> dead
     dead --every 15 s one request is let through; an answer--> well
 
 Pure: times are given, in seconds on any clock that only goes forward.
 """
 
-# A host is dead when nothing came back for so long and so often in a row: longer than
-# a restart takes, more often than one request is tried by default.
+# A host is dead when it was asked and silent for so long, longer than a restart takes, and
+# at so many different times: what breaks in one instant, or while it is left alone, says
+# nothing of the seconds after.
 _SILENCE = 20.0
 _UNHEARD = 8
+_APART = 1.0
 # Seconds between the requests that find out whether a dead host is back.
 _PROBE = 15.0
 # Requests to one host that may be repeats before it has answered any, and how many more
@@ -24,7 +26,9 @@ class Health:
     def __init__(self) -> None:
         self._paused_until = 0.0
         self._unheard = 0
+        self._unheard_at = 0.0
         self._silent_since = 0.0
+        self._dead = False
         self._probe_at = 0.0
         self._repeats = _RESERVE
 
@@ -39,19 +43,24 @@ class Health:
     def answered(self) -> None:
         """Learn that it answered, whatever it was."""
         self._unheard = 0
+        self._dead = False
         self._repeats = min(_RESERVE, self._repeats + _EARNED)
 
     def unheard(self, now: float) -> None:
         """Learn that a request got no answer."""
         if not self._unheard:
             self._silent_since = now
+        elif now - self._unheard_at < _APART:
+            return
         self._unheard += 1
-        if self._is_dead(now) and not self._probe_at > now:
+        self._unheard_at = now
+        if self._unheard >= _UNHEARD and now - self._silent_since >= _SILENCE and not self._dead:
+            self._dead = True
             self._probe_at = now + _PROBE
 
     def admit(self, now: float) -> bool:
         """Let a request through, or not; to a dead host one goes every 15 seconds."""
-        if not self._is_dead(now):
+        if not self._dead:
             return True
         if now < self._probe_at:
             return False
@@ -64,6 +73,3 @@ class Health:
             return False
         self._repeats -= 1
         return True
-
-    def _is_dead(self, now: float) -> bool:
-        return self._unheard >= _UNHEARD and now - self._silent_since >= _SILENCE

@@ -30,6 +30,8 @@ class Request:
     length: int | None = None
     repeatable: bool = True
     """Whether sending it twice does no harm where the first may have arrived."""
+    urgent: bool = False
+    """Whether it goes out even while the host is left alone."""
     reads: tuple[str, ...] = ()
     """Other repositories of the registry that it takes content from, by their paths."""
 

@@ -172,7 +172,7 @@ class Upload:
         """Ask to forget the session; None when none is open."""
         if self.state is not State.SENDING:
             return None
-        return Request("DELETE", self._location)
+        return Request("DELETE", self._location, repeatable=False, urgent=True)
 
 
 def _minimum(reply: Reply) -> int:

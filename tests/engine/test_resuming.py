@@ -258,3 +258,54 @@ async def test_a_deadline_that_has_passed_defers_everything(
 
     assert set(result.statuses) == {Status.DEFERRED}
     assert target.store.names() == []
+
+
+@pytest.mark.parametrize("status", [404, 405, 416])
+async def test_chunks_that_were_only_tried_and_are_not_taken_are_given_up_for_all(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, status: int
+) -> None:
+    big(source, 20 * MIB)
+    simple(source, "b", "1", "x")
+    target.faults += [
+        Fault("PUT", "uploads", breaks=9 * MIB),
+        Fault("PATCH", "uploads", status, times=99),
+    ]
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b", retries=5, max_per_registry=1)
+
+    assert result.statuses == {Status.COPIED: 2}, [str(i.error) for i in result.failures]
+    assert target.faults[1].times == 98
+
+
+async def test_an_upload_that_never_goes_on_is_not_tried_retries_times_retries(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    big(source)
+    target.faults += [Fault("PATCH", "uploads", 503, times=999)]
+
+    await mirrored("S/a:1=T/a", retries=3, chunk_size=MIB, max_per_registry=1)
+
+    # Of the layer, and of the config that is tried in the meantime.
+    assert 999 - target.faults[0].times <= 2 * 4
+
+
+async def test_an_answer_that_comes_before_the_blob_was_sent_is_not_believed(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    big(source)
+    target.faults += [Fault("PUT", "uploads", status=201, times=99)]
+
+    (failed,) = (await mirrored("S/a:1=T/a", retries=2)).failures
+
+    assert failed.error is not None
+    assert "before" in str(failed.error) or "MANIFEST_BLOB_UNKNOWN" in str(failed.error)
+    assert target.store.tags("a") == []
+
+
+async def test_sessions_are_cancelled_while_the_host_is_left_alone(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    big(source)
+    target.faults += [Fault("PUT", "uploads", 503, {"Retry-After": "400"}, times=2)]
+
+    await moved(source, target, max_per_registry=1)

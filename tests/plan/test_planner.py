@@ -5,6 +5,7 @@ import pytest
 from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
+from mirror.image.reference import Repository
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -566,3 +567,31 @@ def test_a_tag_that_moved_to_what_is_there_is_unchanged_and_its_bytes_count_once
     (image,) = world.mirror("s.io/a:1=d.io/a")
 
     assert (image.status, image.bytes_copied) == (Status.UNCHANGED, 3)
+
+
+def test_a_child_that_came_from_elsewhere_meanwhile_is_no_reason_to_wait_for_ever() -> None:
+    world = World()
+    child = world.image("x")
+    world.tags["r.io/a:1"] = world.index(child)
+    world.tags["s.io/a:1"] = world.index(child, world.image("y"))
+    world.tags["t.io/a:1"] = child
+    planner = Planner(
+        parse(["r.io/a:1=d.io/a:r", "s.io/a:1=d.io/a:s", "t.io/a:1=d.io/a:t"]), Options()
+    )
+    slow: list[Task] = []
+    gone = NotFound("404").at(Place(Side.SOURCE, "r.io/a", "reading the manifest"))
+    while (tasks := planner.tasks()) or slow:
+        for task in tasks or slow:
+            if tasks and task == ReadManifest(Repository.parse("r.io/a"), child.digest):
+                slow.append(task)
+                continue
+            dispatched = planner.dispatch(task)
+            answer = world._answer(dispatched) if dispatched else MirrorError("dropped")
+            planner.learn(task, gone if task in slow else answer)
+        if not tasks:
+            slow.clear()
+
+    images = {i.source: i.status for i in settled(planner.events)}
+    assert images["s.io/a:1"] is Status.COPIED
+    assert images["t.io/a:1"] is Status.COPIED
+    assert images["r.io/a:1"] is Status.FAILED

@@ -23,6 +23,16 @@ def test_a_host_that_pushes_back_is_left_alone_for_the_longest_time_it_said() ->
     assert host.wait(20) == 0
 
 
+def test_what_breaks_in_one_instant_and_after_a_pause_is_not_death() -> None:
+    host = Health()
+    for _ in range(15):
+        host.unheard(0.3)
+    host.pause(21, now=0.4)
+    host.unheard(21.5)
+
+    assert host.admit(21.6)
+
+
 def test_a_short_silence_or_a_few_failures_are_not_death() -> None:
     host = Health()
     for _ in range(100):
