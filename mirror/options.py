@@ -46,5 +46,7 @@ class Options:
     max_registry: int | None = None
     """Registry hosts worked on at once, at most, but a copy gets its two; None is no limit."""
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    limit_rate: int | None = None
+    """Bytes per second of all bodies together; None is no limit."""
     deadline: float | None = None
     """Seconds after which nothing new is begun; None is no limit."""

@@ -32,6 +32,7 @@ MAY_AWAIT = {
     "mirror.registry.authorizing",
     "mirror.registry.patience",
     "mirror.registry.retrying",
+    "mirror.registry.sharing",
     "mirror.registry.transport",
     "mirror.registry.trust",
     "mirror.registry.endpoint",

@@ -55,6 +55,14 @@ def size(text: str) -> int:
     return int(found[1]) * int(base**power)
 
 
+def rate(text: str) -> int:
+    """Read bytes per second such as ``50MB/s``; raise BadParameter if it is none."""
+    try:
+        return size(text.removesuffix("/s"))
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{text!r} is no rate: write 50MB/s or 10MiB/s") from error
+
+
 def deadline(text: str) -> float:
     """Read a time of day or a duration as seconds from now; raise BadParameter if it is none."""
     try:
@@ -129,6 +137,15 @@ Retries = Annotated[
         min=0,
         metavar="N",
         meaning="Attempts beyond the first, for one request and for one blob.",
+    ),
+]
+LimitRate = Annotated[
+    str | None,
+    _option(
+        _LIMITS,
+        "--limit-rate",
+        metavar="RATE",
+        meaning="Move no more than this in a second, all blobs together, such as 50MB/s.",
     ),
 ]
 StallTimeout = Annotated[

@@ -1,7 +1,7 @@
 """A blob on its way through: read, held to its digest, counted, cut into pieces."""
 
 import math
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,9 @@ from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
 from mirror.options import Timeouts
 from mirror.registry.client import Client
+
+Throttle = Callable[[int], Awaitable[None]]
+"""Waits until so many bytes may go on."""
 
 # A blob is kept in memory for another upload while no more of it than this was read, as
 # most refusals come early: 1.24 -> 1.01 times the bytes, docs/decisions/0006.
@@ -37,7 +40,12 @@ class Body:
     """
 
     def __init__(
-        self, source: Client, blob: Descriptor, traffic: Traffic, timeouts: Timeouts
+        self,
+        source: Client,
+        blob: Descriptor,
+        traffic: Traffic,
+        timeouts: Timeouts,
+        throttle: Throttle | None = None,
     ) -> None:
         self.error: Exception | None = None
         self.scope = anyio.CancelScope()
@@ -45,6 +53,7 @@ class Body:
         self._blob = blob
         self._traffic = traffic
         self._timeouts = timeouts
+        self._throttle = throttle
         self._given = 0
         self._promised = 0
         self._kept: list[bytes] | None = []
@@ -134,6 +143,8 @@ class Body:
                 async for chunk in reading:
                     update(chunk)
                     traffic.moved += len(chunk)
+                    if self._throttle is not None:
+                        await self._throttle(len(chunk))
                     if kept is not None:
                         kept.append(chunk)
                         if verifier.received > _KEPT_LIMIT:

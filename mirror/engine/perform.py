@@ -31,6 +31,7 @@ from mirror.plan.task import (
 )
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
+from mirror.wire.rate import Bucket
 
 
 class Performer:
@@ -50,6 +51,7 @@ class Performer:
         self._traffic = traffic
         self._rehearsal = rehearsal
         self._patience = registries.patience
+        self._bucket = Bucket(options.limit_rate) if options.limit_rate is not None else None
 
     async def perform(self, task: Task, effort: Effort) -> Answer:
         """Carry out a task and return its answer; raise MirrorError if it cannot be done.
@@ -139,6 +141,7 @@ class Performer:
             patience=self._patience,
             traffic=self._traffic,
             effort=effort,
+            throttle=self._throttled if self._bucket is not None else None,
         )
         self._tell(BlobStarted(task.destination, blob.digest, blob.size))
         try:
@@ -148,6 +151,11 @@ class Performer:
             raise
         self._tell(BlobLanded(task.destination, blob.digest, blob.size, landed.landing))
         return landed
+
+    async def _throttled(self, count: int) -> None:
+        assert self._bucket is not None, "only a limited rate is waited for"
+        if seconds := self._bucket.take(count, self._patience.clock()):
+            await self._patience.sleep(seconds)
 
     async def _put_manifest(self, task: PutManifest, effort: Effort) -> None:
         if task.wait:

@@ -5,7 +5,7 @@ from functools import partial
 import anyio
 
 from mirror.engine.attempts import Attempts
-from mirror.engine.body import Body
+from mirror.engine.body import Body, Throttle
 from mirror.engine.grace import finish_soon
 from mirror.errors import (
     MirrorError,
@@ -37,6 +37,7 @@ class Transfer:
         patience: Patience,
         traffic: Traffic,
         effort: Effort,
+        throttle: Throttle | None = None,
     ) -> None:
         self._source = source
         self._destination = destination
@@ -46,6 +47,7 @@ class Transfer:
         self._patience = patience
         self._traffic = traffic
         self._effort = effort
+        self._throttle = throttle
         self._attempts = Attempts(patience)
 
     async def copy(self) -> Landed:
@@ -56,7 +58,9 @@ class Transfer:
         session that was opened and not committed is cancelled, as far as the
         registry lets us.
         """
-        async with Body(self._source, self._blob, self._traffic, self._timeouts) as body:
+        async with Body(
+            self._source, self._blob, self._traffic, self._timeouts, self._throttle
+        ) as body:
             while True:
                 try:
                     return await self._once(body)

@@ -6,7 +6,7 @@ reference, what was attempted and what came back.
 
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -21,18 +21,17 @@ from mirror.errors import (
     Place,
     QuotaUsed,
     RegistryError,
-    SessionLost,
     Side,
-    Spoiled,
-    WrongWay,
     placed,
 )
-from mirror.events import Effort, QuotaSeen, Tell
+from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Registry, Repository
+from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.patience import Patience
 from mirror.registry.reading import Reading, expect, read, refusal
+from mirror.registry.sharing import Chunks, Sharing
 from mirror.wire.advice import advise
 from mirror.wire.content import (
     ask_blob,
@@ -44,66 +43,18 @@ from mirror.wire.content import (
 )
 from mirror.wire.download import Download
 from mirror.wire.fault import failure
-from mirror.wire.habit import Habit
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
-from mirror.wire.patience import passes
-from mirror.wire.quota import Quota
 from mirror.wire.upload import State, Upload
 
 # Seconds to spend on telling a registry that an upload will not go on; it
 # forgets the session by itself after days.
 _CANCEL_TIMEOUT = 3.0
 _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-# Codes that mean, in answer to a manifest, that something it names is not there; and
-# in answer to a blob, that it arrived as something else.
+# Codes that mean, in answer to a manifest, that something it names is not there.
 _MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
-_NO_CHUNKS = {404, 405, 415, 416, 501}
-_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
 # What is wrong with an answer that opens no session and says nothing.
 _NO_SESSION = b"no upload session was opened"
-
-
-class Acquaintance:
-    """What one registry was seen to take and to give, shared by all who talk to it."""
-
-    def __init__(self, habit: Habit | None = None, tell: Tell | None = None) -> None:
-        self.habit = habit or Habit()
-        self.quota = Quota()
-        self._tell = tell
-
-    def learn_way(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:
-        """Learn from the refusal of a blob; return the error to raise for it.
-
-        Of uploads that were refused at the same time only the first teaches.
-        """
-        if self._refuses_chunks(status, upload):
-            self.habit = replace(self.habit, chunks=False)
-            return WrongWay(error.message)
-        if upload.lost(status, error.code):
-            return SessionLost(error.message)
-        if error.code in _SPOILED:
-            return Spoiled(error.message)
-        other = upload.habit.after_refusal(status, upload.size)
-        if other is None:
-            error.retryable = error.retryable or passes(status)
-            return error
-        habit = self.habit
-        if upload.habit in (habit, habit.after_break(upload.size), habit.after_spoil()):
-            self.habit = other
-        return WrongWay(error.message)
-
-    def _refuses_chunks(self, status: int, upload: Upload) -> bool:
-        """Whether chunks that were only tried because a whole blob broke off are not taken."""
-        tried = self.habit.after_break(upload.size)
-        only_tried = upload.habit == tried != self.habit
-        return only_tried and not upload.position and status in _NO_CHUNKS
-
-    def see(self, host: str, reply: Reply) -> None:
-        """Learn how many pulls are left, if the reply says so."""
-        if self.quota.see(reply) and self._tell is not None:
-            quota = self.quota
-            self._tell(QuotaSeen(host, int(quota.remaining), quota.limit, quota.window))
 
 
 class Client:
@@ -117,6 +68,7 @@ class Client:
         acquaintance: Acquaintance | None = None,
         effort: Effort | None = None,
         patience: Patience | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self._known = acquaintance or Acquaintance()
         self._send = send
@@ -124,6 +76,7 @@ class Client:
         self._side = side
         self._effort = effort or Effort()
         self._patience = patience or Patience()
+        self._sharing = sharing
 
     async def resolve(self, target: str) -> Descriptor:
         """Return what a tag or digest names, with one HEAD where registries answer it in full.
@@ -189,8 +142,16 @@ class Client:
                 await self._expect(reply, HTTPStatus.OK)
                 return True
 
-    def read(self, blob: Descriptor, first: int = 0) -> Reading:
-        """Return the chunks of a blob from a byte on; the reader holds them to their digest."""
+    def read(self, blob: Descriptor, first: int = 0) -> Chunks:
+        """Return the chunks of a blob from a byte on; the reader holds them to their digest.
+
+        From the first byte on it may be one reading for several who read the same.
+        """
+        if first or self._sharing is None:
+            return self._read(blob, first)
+        return self._sharing.read(self._repository, blob.digest, partial(self._read, blob))
+
+    def _read(self, blob: Descriptor, first: int) -> Chunks:
         download = Download(self._repository, blob.digest, blob.size, first)
         return Reading(self._send, download, self._patience, self._effort.note)
 

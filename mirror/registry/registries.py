@@ -13,11 +13,13 @@ from mirror.errors import Side
 from mirror.events import Effort, HostPaused, Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
+from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.authorizing import Authorizing
-from mirror.registry.client import Acquaintance, Client, repositories
+from mirror.registry.client import Client, repositories
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.patience import Patience
 from mirror.registry.retrying import Paused, Retrying
+from mirror.registry.sharing import Sharing
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
@@ -50,6 +52,8 @@ class Registries:
         self._tell = tell
         self._acquaintances: dict[Registry, Acquaintance] = {}
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
+        self._destinations: set[Registry] = set()
+        self._sharing = Sharing()
         self._owned = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -73,8 +77,12 @@ class Registries:
         needed = Scope.pull if side is Side.SOURCE else Scope.push
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
+        if side is Side.DESTINATION:
+            self._destinations.add(repository.registry)
+        # Only with several destinations is there anybody to share a reading with.
+        sharing = self._sharing if len(self._destinations) > 1 else None
         known = self._acquaintance(repository.registry)
-        return Client(send, repository, side, known, effort, self.patience)
+        return Client(send, repository, side, known, effort, self.patience, sharing)
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""

@@ -20,7 +20,7 @@ from mirror.image.platform import Platform
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.report.result import Result
-from tests.conftest import Copy
+from tests.conftest import Copy, Hurry
 
 AMD64 = Platform("linux", "amd64")
 
@@ -658,3 +658,37 @@ async def test_a_redirect_is_followed_to_where_the_blob_is(
 
     assert result.statuses == {Status.COPIED: 1, Status.FAILED: 1}
     assert "redirected more than" in str(result.failures[0].error)
+
+
+async def test_one_source_to_several_registries_is_read_once(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    layers = [layer(seed, 3_000_000) for seed in "xyz"]
+    put(source.store, "a", Blob(b"{}", CONFIG), layers, "1")
+    others = EmbeddedRegistry(), EmbeddedRegistry()
+    async with others[0].running() as second, others[1].running() as third:
+        rules = parse([f"{source.host}/a:1", f"{target.host}/a", f"{second}/a", f"{third}/a"])
+        told = Result(datetime.now(UTC))
+        await copy(rules, Options(), told.take, Traffic())
+
+    assert told.statuses == {Status.COPIED: 3}
+    assert asked(source) == {"HEAD manifests": 1, "GET manifests": 1, "GET blobs": 4}
+    for registry in (target, *others):
+        assert same(source, registry, "a", "1")
+        assert registry.store.sessions == {}
+
+
+async def test_a_limited_rate_is_kept_by_all_bodies_together(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    simple(source, "a", "1", *"uvwxyz")
+    hurry = Hurry()
+    told = Result(datetime.now(UTC))
+    rules = parse([f"{source.host}/a:1={target.host}/a"])
+    traffic = Traffic()
+    limited = Options(limit_rate=1000, max_per_registry=1)
+    await copy(rules, limited, told.take, traffic, patience=hurry.patience(0))
+
+    assert told.statuses == {Status.COPIED: 1}
+    # The last chunk waits for its own bytes too; a tenth of a second is free.
+    assert hurry.now >= traffic.moved / 1000 - 0.1

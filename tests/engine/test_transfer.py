@@ -17,7 +17,8 @@ from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.options import Timeouts
 from mirror.plan.task import CopyBlob
-from mirror.registry.client import Acquaintance, Client
+from mirror.registry.acquaintance import Acquaintance
+from mirror.registry.client import Client
 from mirror.registry.retrying import Retrying
 from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply, Request

@@ -1,0 +1,58 @@
+"""What one registry was seen to take and to give, shared by all who talk to it."""
+
+from dataclasses import replace
+
+from mirror.errors import MirrorError, RegistryError, SessionLost, Spoiled, WrongWay
+from mirror.events import QuotaSeen, Tell
+from mirror.wire.habit import Habit
+from mirror.wire.message import Reply
+from mirror.wire.patience import passes
+from mirror.wire.quota import Quota
+from mirror.wire.upload import Upload
+
+# Codes that mean, in answer to a blob, that it arrived as something else; and statuses
+# with which a registry that takes no chunks answers them.
+_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
+_NO_CHUNKS = {404, 405, 415, 416, 501}
+
+
+class Acquaintance:
+    """What one registry was seen to take and to give, shared by all who talk to it."""
+
+    def __init__(self, habit: Habit | None = None, tell: Tell | None = None) -> None:
+        self.habit = habit or Habit()
+        self.quota = Quota()
+        self._tell = tell
+
+    def learn_way(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:
+        """Learn from the refusal of a blob; return the error to raise for it.
+
+        Of uploads that were refused at the same time only the first teaches.
+        """
+        if self._refuses_chunks(status, upload):
+            self.habit = replace(self.habit, chunks=False)
+            return WrongWay(error.message)
+        if upload.lost(status, error.code):
+            return SessionLost(error.message)
+        if error.code in _SPOILED:
+            return Spoiled(error.message)
+        other = upload.habit.after_refusal(status, upload.size)
+        if other is None:
+            error.retryable = error.retryable or passes(status)
+            return error
+        habit = self.habit
+        if upload.habit in (habit, habit.after_break(upload.size), habit.after_spoil()):
+            self.habit = other
+        return WrongWay(error.message)
+
+    def _refuses_chunks(self, status: int, upload: Upload) -> bool:
+        """Whether chunks that were only tried because a whole blob broke off are not taken."""
+        tried = self.habit.after_break(upload.size)
+        only_tried = upload.habit == tried != self.habit
+        return only_tried and not upload.position and status in _NO_CHUNKS
+
+    def see(self, host: str, reply: Reply) -> None:
+        """Learn how many pulls are left, if the reply says so."""
+        if self.quota.see(reply) and self._tell is not None:
+            quota = self.quota
+            self._tell(QuotaSeen(host, int(quota.remaining), quota.limit, quota.window))

@@ -1,0 +1,181 @@
+"""One reading for several readers, each at its own pace."""
+
+from typing import Self
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirror.errors import NetworkError
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
+from mirror.registry.sharing import Chunks, Sharing
+
+KIB = 1024
+CHUNK = 256 * KIB
+CONTENT = bytes(range(256)) * 40 * KIB  # 10 MiB: more than anybody may be behind
+HERE = Repository.parse("s.io/a")
+DIGEST = Digest.of(CONTENT)
+
+
+class Source:
+    """Gives the content from any byte on, and breaks where it is told to."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.opened: list[int] = []
+        self.closed = 0
+        self.breaks_at = breaks_at
+
+    def open_at(self, first: int) -> Chunks:
+        self.opened.append(first)
+        return Part(self, first)
+
+
+class Part:
+    def __init__(self, source: Source, first: int) -> None:
+        self._source = source
+        self._position = first
+        self._open = True
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        if self._source.breaks_at is not None and self._position >= self._source.breaks_at:
+            self._source.breaks_at = None
+            raise NetworkError("the source broke")
+        chunk = CONTENT[self._position : self._position + CHUNK]
+        if not chunk:
+            raise StopAsyncIteration
+        self._position += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        self._source.closed += self._open
+        self._open = False
+
+
+async def read(chunks: Chunks, *, every: int = 1) -> bytes:
+    """Read to the end, in every so-manieth turn of the loop."""
+    content = b""
+    try:
+        async for chunk in chunks:
+            content += chunk
+            for _ in range(every):
+                await anyio.lowlevel.checkpoint()
+    finally:
+        await chunks.aclose()
+    return content
+
+
+async def all_of(*readers: tuple[Chunks, int]) -> list[bytes]:
+    found: dict[int, bytes] = {}
+
+    async def one(number: int, chunks: Chunks, every: int) -> None:
+        found[number] = await read(chunks, every=every)
+
+    async with anyio.create_task_group() as group:
+        for number, (chunks, every) in enumerate(readers):
+            group.start_soon(one, number, chunks, every)
+    return [found[number] for number in range(len(readers))]
+
+
+async def test_several_readers_cost_one_reading() -> None:
+    source, sharing = Source(), Sharing()
+    taps = [(sharing.read(HERE, DIGEST, source.open_at), every) for every in (1, 2, 3)]
+
+    assert await all_of(*taps) == [CONTENT] * 3
+    assert source.opened == [0]
+    assert source.closed == 1
+
+
+async def test_who_comes_a_moment_later_misses_nothing() -> None:
+    source, sharing = Source(), Sharing()
+    first = sharing.read(HERE, DIGEST, source.open_at)
+    start = await anext(first) + await anext(first)
+    second = sharing.read(HERE, DIGEST, source.open_at)
+
+    rest, whole = await all_of((first, 1), (second, 1))
+
+    assert start + rest == whole == CONTENT
+    assert source.opened == [0]
+
+
+async def test_who_comes_too_late_reads_alone() -> None:
+    source, sharing = Source(), Sharing()
+    first = sharing.read(HERE, DIGEST, source.open_at)
+    for _ in range(6):
+        await anext(first)
+    second = sharing.read(HERE, DIGEST, source.open_at)
+
+    assert await read(second) == CONTENT
+    assert source.opened == [0, 0]
+    await first.aclose()
+
+
+async def test_who_falls_too_far_behind_goes_on_alone_from_where_it_is() -> None:
+    source, sharing = Source(), Sharing(grace=0)
+    quick = sharing.read(HERE, DIGEST, source.open_at)
+    slow = sharing.read(HERE, DIGEST, source.open_at)
+
+    assert await read(quick) == CONTENT
+    assert await read(slow) == CONTENT
+    (_, again) = source.opened
+    assert 0 < again <= 5 * KIB * KIB
+    assert source.closed == 2
+
+
+async def test_a_slow_reader_is_waited_for_before_it_is_left_behind() -> None:
+    source, sharing = Source(), Sharing(grace=60)
+    taps = [(sharing.read(HERE, DIGEST, source.open_at), every) for every in (0, 5)]
+
+    assert await all_of(*taps) == [CONTENT] * 2
+    assert source.opened == [0]
+
+
+async def test_a_reader_that_leaves_is_not_waited_for() -> None:
+    source, sharing = Source(), Sharing(grace=60)
+    stays = sharing.read(HERE, DIGEST, source.open_at)
+    leaves = sharing.read(HERE, DIGEST, source.open_at)
+    await anext(leaves)
+    await leaves.aclose()
+
+    with anyio.fail_after(5):
+        assert await read(stays) == CONTENT
+
+
+async def test_what_breaks_for_one_is_begun_again_by_the_others() -> None:
+    source, sharing = Source(breaks_at=2 * KIB * KIB), Sharing()
+    first = sharing.read(HERE, DIGEST, source.open_at)
+    second = sharing.read(HERE, DIGEST, source.open_at)
+
+    with pytest.raises(NetworkError):
+        await read(first)
+    assert await read(second) == CONTENT
+    assert source.opened == [0, 2 * KIB * KIB]
+
+
+async def test_a_reader_that_is_cancelled_while_it_reads_leaves_the_others_whole() -> None:
+    source, sharing = Source(), Sharing()
+    first = sharing.read(HERE, DIGEST, source.open_at)
+    second = sharing.read(HERE, DIGEST, source.open_at)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await read(first)
+
+    assert await read(second) == CONTENT
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=4), st.sampled_from([0.0, 60.0]))
+@settings(deadline=None, max_examples=25)
+def test_whatever_the_pace_everybody_reads_the_same(paces: list[int], grace: float) -> None:
+    source, sharing = Source(), Sharing(grace)
+
+    async def go() -> list[bytes]:
+        taps = [(sharing.read(HERE, DIGEST, source.open_at), every) for every in paces]
+        return await all_of(*taps)
+
+    assert anyio.run(go) == [CONTENT] * len(paces)
+    assert source.closed == len(source.opened)
