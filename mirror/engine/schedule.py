@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from mirror.image.reference import Registry
 from mirror.plan.task import Flight, Task
 
-_Entry = tuple[int, int, int, Task]
+_Entry = tuple[int, int, str, int, Task]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,14 +68,15 @@ class Schedule:
             registries = tuple(sorted(task.registries))
             lane = self._lanes.get((registries, bulk)) or self._new_lane(registries, bulk)
             self._sequence += 1
-            heapq.heappush(lane.waiting, (task.rank, -task.weight, self._sequence, task))
+            entry = (task.rank, -task.weight, task.content, self._sequence, task)
+            heapq.heappush(lane.waiting, entry)
             self._changed[lane] = None
 
     def start(self) -> list[Task]:
         """Take every task that may start now, best first; each occupies its registries."""
         started: list[Task] = []
         # Lanes that nothing was added to and nothing made room for stay blocked.
-        heads = [(lane.waiting[0][:3], lane) for lane in self._changed if lane.waiting]
+        heads = [(lane.waiting[0][:-1], lane) for lane in self._changed if lane.waiting]
         self._changed.clear()
         queue = [(head, number, lane) for number, (head, lane) in enumerate(heads)]
         heapq.heapify(queue)
@@ -83,12 +84,12 @@ class Schedule:
             _, number, lane = heapq.heappop(queue)
             if not self._has_room(lane):
                 continue
-            task = heapq.heappop(lane.waiting)[3]
+            task = heapq.heappop(lane.waiting)[-1]
             if self._may_fly(task):
                 self._occupy(lane, 1)
                 started.append(task)
             if lane.waiting:
-                heapq.heappush(queue, (lane.waiting[0][:3], number, lane))
+                heapq.heappush(queue, (lane.waiting[0][:-1], number, lane))
         return started
 
     def finish(self, task: Task, *, succeeded: bool) -> None:

@@ -50,6 +50,11 @@ class Task:
         return 0
 
     @property
+    def content(self) -> str:
+        """What it moves, so that those who move the same start together; empty for nothing."""
+        return ""
+
+    @property
     def flight(self) -> Flight | None:
         """The flight it belongs to, if others may do the same work."""
         return None
@@ -166,6 +171,11 @@ class CopyBlob(Task):
     def weight(self) -> int:
         """See `Task`; an empty blob needs the same requests as any other."""
         return max(1, self.blob.size)
+
+    @property
+    def content(self) -> str:
+        """See `Task`."""
+        return self.blob.digest.hex
 
     @property
     def flight(self) -> Flight | None:
