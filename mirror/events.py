@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from mirror.errors import MirrorError
 from mirror.image.digest import Digest
-from mirror.image.reference import Reference, Repository
+from mirror.image.reference import Reference, Registry, Repository
 
 
 class Status(StrEnum):
@@ -112,10 +112,14 @@ class QuotaSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class HostPaused:
-    """A host asked everybody to wait so many seconds, with this status."""
+class PushedBack:
+    """A registry host had too much.
 
-    host: str
+    It said so with a ``status`` and is left alone for so many seconds, or broke a
+    connection (status 0).
+    """
+
+    registry: Registry
     seconds: float
     status: int
 
@@ -136,7 +140,7 @@ Event = (
     | ManifestPushed
     | RequestSent
     | QuotaSeen
-    | HostPaused
+    | PushedBack
     | AdmissionClosed
 )
 Tell = Callable[[Event], None]

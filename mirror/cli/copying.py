@@ -19,8 +19,8 @@ from mirror.errors import ExitCode, MirrorError, UsageError
 from mirror.events import (
     AdmissionClosed,
     Event,
-    HostPaused,
     ImageSettled,
+    PushedBack,
     QuotaSeen,
     Status,
     Traffic,
@@ -156,7 +156,7 @@ class _Telling:
         match event:
             case ImageSettled():
                 self._settled(event)
-            case HostPaused():
+            case PushedBack():
                 self._paused(event)
             case AdmissionClosed() if self._verbosity >= 0:
                 self.terminal.say(
@@ -164,14 +164,14 @@ class _Telling:
                     "bold",
                 )
 
-    def _paused(self, pause: HostPaused) -> None:
+    def _paused(self, pause: PushedBack) -> None:
         """Say that a host is left alone for a while, once for all who wait for it."""
-        now = time.monotonic()
-        if self._verbosity < 0 or pause.seconds < _WORTH_SAYING or now < self._pauses[pause.host]:
+        now, host = time.monotonic(), pause.registry.host
+        if self._verbosity < 0 or pause.seconds < _WORTH_SAYING or now < self._pauses[host]:
             return
-        self._pauses[pause.host] = now + pause.seconds
+        self._pauses[host] = now + pause.seconds
         self.terminal.say(
-            f"{pause.host} answers {pause.status}: left alone for {pause.seconds:.0f} s", "dim"
+            f"{host} answers {pause.status}: left alone for {pause.seconds:.0f} s", "dim"
         )
 
     def _settled(self, image: ImageSettled) -> None:

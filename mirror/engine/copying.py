@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+import anyio
+
 from mirror.auth.keychain import Keychain
 from mirror.engine.perform import Performer
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
-from mirror.events import Tell, Traffic
+from mirror.events import Event, PushedBack, Tell, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -34,7 +36,13 @@ async def copy(
     summary = Summary() if options.dry_run else None
     planner = Planner(rules, options)
     schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
-    async with Registries(options, tell, keychain or Keychain(), proxies, patience) as registries:
+
+    def take(event: Event) -> None:
+        if isinstance(event, PushedBack):
+            schedule.push_back(event.registry, anyio.current_time())
+        tell(event)
+
+    async with Registries(options, take, keychain or Keychain(), proxies, patience) as registries:
         performer = Performer(registries, options, tell, traffic, summary)
         await run(
             planner,

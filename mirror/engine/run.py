@@ -65,7 +65,7 @@ class _Run:
         self._fail_fast = fail_fast
         self._failed = False
         self._finished, self._answers = anyio.create_memory_object_stream[
-            tuple[Task, Answer | MirrorError, int]
+            tuple[Task, Answer | MirrorError, int, float]
         ](math.inf)
 
     async def carry_on(self, tasks: TaskGroup) -> None:
@@ -114,14 +114,23 @@ class _Run:
     async def _carry_out(self, task: Task, dispatched: Task) -> None:
         answer: Answer | MirrorError
         effort = Effort()
+        began = anyio.current_time()
         try:
             answer = await self._perform(dispatched, effort)
         except MirrorError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - one image's bug is no other image's
             answer = Bug(f"{type(error).__name__}: {error}")
-        self._finished.send_nowait((task, answer, effort.attempts))
+        seconds = anyio.current_time() - began
+        self._finished.send_nowait((task, answer, effort.attempts, seconds))
 
-    def _settle(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
-        self._schedule.finish(task, succeeded=not isinstance(answer, MirrorError))
+    def _settle(
+        self,
+        task: Task,
+        answer: Answer | MirrorError,
+        attempts: int = 1,
+        seconds: float | None = None,
+    ) -> None:
+        succeeded = not isinstance(answer, MirrorError)
+        self._schedule.finish(task, succeeded=succeeded, seconds=seconds)
         self._planner.learn(task, answer, attempts)

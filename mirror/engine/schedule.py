@@ -16,6 +16,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mirror.engine.window import Window
 from mirror.image.reference import Registry
 from mirror.plan.task import Flight, Task
 
@@ -35,15 +36,15 @@ class _Lane:
 class Schedule:
     """The tasks that are ready or running.
 
-    At most ``per_registry`` tasks run on each registry, and at most
+    At most ``per_registry`` tasks run on each registry, fewer for a while where it
+    pushes back, and at most
     ``registries`` registries are worked on at once, though a copy always gets
     its two.  Bodies leave a quarter of
     a registry's slots to small requests, which would starve behind layers.
     """
 
     def __init__(self, *, per_registry: int, registries: int | None = None) -> None:
-        self._limit = per_registry
-        self._bulk_limit = max(1, per_registry - max(1, per_registry // 4))
+        self._windows: defaultdict[Registry, Window] = defaultdict(lambda: Window(per_registry))
         self._registries = registries
         self._busy: Counter[Registry] = Counter()
         self._bulky: Counter[Registry] = Counter()
@@ -92,8 +93,15 @@ class Schedule:
                 heapq.heappush(queue, (lane.waiting[0][:-1], number, lane))
         return started
 
-    def finish(self, task: Task, *, succeeded: bool) -> None:
-        """Give back what a started task occupied."""
+    def push_back(self, registry: Registry, now: float) -> None:
+        """Learn that a registry had too much, so that fewer tasks run there for a while."""
+        self._windows[registry].push_back(now)
+
+    def finish(self, task: Task, *, succeeded: bool, seconds: float | None = None) -> None:
+        """Give back what a started task occupied; ``seconds`` is how long it took."""
+        if succeeded:
+            for registry in task.registries:
+                self._windows[registry].answered(None if task.weight else seconds)
         self._occupy(self._lanes[tuple(sorted(task.registries)), task.weight > 0], -1)
         if task.flight is None:
             return
@@ -115,9 +123,10 @@ class Schedule:
 
     def _has_room(self, lane: _Lane) -> bool:
         for registry, slots in Counter(lane.registries).items():
-            if _over(self._busy[registry], slots, self._limit):
+            window = self._windows[registry]
+            if _over(self._busy[registry], slots, window.size):
                 return False
-            if lane.bulk and _over(self._bulky[registry], slots, self._bulk_limit):
+            if lane.bulk and _over(self._bulky[registry], slots, window.bulk):
                 return False
         if self._registries is None:
             return True

@@ -13,7 +13,7 @@ from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
 from mirror.registry.patience import Patience
-from mirror.registry.retrying import Paused, Retrying
+from mirror.registry.retrying import Pushed, Retrying
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.patience import passes
 from mirror.wire.redirect import origin
@@ -32,14 +32,14 @@ class Endpoint:
         *,
         insecure: bool,
         patience: Patience | None = None,
-        paused: Paused | None = None,
+        pushed_back: Pushed | None = None,
     ) -> None:
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._ping_send = send
         self._patience = patience or Patience()
-        self.ask = Retrying(send, self._patience, paused).send
+        self.ask = Retrying(send, self._patience, pushed_back).send
         """Send to an absolute address, in turn with all who ask this host."""
         self._plain = insecure or registry.is_loopback
         self._base = ""

@@ -10,7 +10,7 @@ from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
 from mirror.errors import Side
-from mirror.events import Effort, HostPaused, Tell
+from mirror.events import Effort, PushedBack, Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.acquaintance import Acquaintance
@@ -18,7 +18,7 @@ from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Client, repositories
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.patience import Patience
-from mirror.registry.retrying import Paused, Retrying
+from mirror.registry.retrying import Pushed, Retrying
 from mirror.registry.sharing import Sharing
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
@@ -108,8 +108,8 @@ class Registries:
         self._logins[registry, side] = login
         return login
 
-    def _paused(self, registry: Registry) -> Paused:
-        return lambda seconds, status: self._tell(HostPaused(registry.host, seconds, status))
+    def _pushed_back(self, registry: Registry) -> Pushed:
+        return lambda seconds, status: self._tell(PushedBack(registry, seconds, status))
 
     def _endpoint(self, registry: Registry, side: Side) -> tuple[Endpoint, Tokens]:
         at_source = side is Side.SOURCE
@@ -118,7 +118,11 @@ class Registries:
         if (known := self._endpoints.get((registry, insecure))) is None:
             send, patience = self._transports[insecure].send, self.patience
             endpoint = Endpoint(
-                registry, send, insecure=insecure, patience=patience, paused=self._paused(registry)
+                registry,
+                send,
+                insecure=insecure,
+                patience=patience,
+                pushed_back=self._pushed_back(registry),
             )
             known = endpoint, Tokens(Retrying(send, patience).send)
             self._endpoints[registry, insecure] = known

@@ -18,25 +18,25 @@ from mirror.wire.patience import concerns_host, passes
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
 
-Paused = Callable[[float, int], None]
+Pushed = Callable[[float, int], None]
 
 
 class Retrying:
     """Tries requests that can be repeated as often as ``patience`` allows.
 
-    ``paused`` is told when the host asks everybody to wait: for how many seconds,
-    with which status.
+    ``pushed_back`` is told when the host has too much: for how many seconds it is left
+    alone, and with which status it said so, 0 for a connection that it broke.
     """
 
     def __init__(
         self,
         send: Send,
         patience: Patience,
-        paused: Paused | None = None,
+        pushed_back: Pushed | None = None,
     ) -> None:
         self._send = send
         self._patience = patience
-        self._paused = paused
+        self._pushed_back = pushed_back
         self._health = Health()
         self._loss = ""
 
@@ -85,8 +85,8 @@ class Retrying:
         # What another host says, where a redirect led, is nothing about this one.
         if concerns_host(reply.status) and self._patience.retries and not reply.redirected:
             self._health.pause(seconds, self._patience.clock())
-            if self._paused is not None:
-                self._paused(seconds, reply.status)
+            if self._pushed_back is not None:
+                self._pushed_back(seconds, reply.status)
         return seconds if self._spend_attempt(attempt) else None
 
     def _wait_after_loss(
@@ -100,6 +100,8 @@ class Retrying:
         if not error.redirected:
             self._health.unheard(self._patience.clock())
             self._loss = error.message
+            if self._pushed_back is not None:
+                self._pushed_back(0.0, 0)
         if error.retryable and self._spend_attempt(attempt):
             return self._patience.wait_after(attempt.failures - 1)
         if request.repeatable:

@@ -76,7 +76,7 @@ async def test_a_bug_of_who_decides_ends_the_run_as_itself_and_every_image_is_to
     told = Told()
 
     class Forgetful(Schedule):
-        def finish(self, task: Task, *, succeeded: bool) -> None:
+        def finish(self, task: Task, *, succeeded: bool, seconds: float | None = None) -> None:
             raise ZeroDivisionError
 
     async def perform(task: Task, _: Effort) -> Answer:

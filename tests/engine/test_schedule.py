@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.engine.schedule import Schedule
+from mirror.errors import Side
 from mirror.image.digest import Digest
-from mirror.image.reference import Registry
-from mirror.plan.task import Flight, Rank, Task
+from mirror.image.reference import Reference, Registry
+from mirror.plan.task import Flight, Rank, Resolve, Task
 
 REGISTRIES = {name: Registry(name) for name in "abc"}
 
@@ -190,3 +191,19 @@ def test_limits_hold_and_everything_runs_whatever_the_order(
         done += 1
 
     assert done == len(work)
+
+
+def test_a_registry_that_pushes_back_gets_fewer_until_it_is_well_again() -> None:
+    schedule = Schedule(per_registry=8)
+    schedule.add(Resolve(Side.SOURCE, Reference.parse(f"s.io/a:{n}")) for n in range(500))
+    running = schedule.start()
+    assert len(running) == 8
+
+    schedule.push_back(Registry("s.io"), now=0)
+    most = 0
+    for turn in range(300):
+        schedule.finish(running.pop(0), succeeded=True, seconds=0.1)
+        running += schedule.start()
+        most = max(most, len(running)) if turn < 40 and turn > 8 else most
+    assert most == 4
+    assert len(running) == 8
