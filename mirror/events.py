@@ -102,6 +102,15 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyForeseen:
+    """Images will be copied, as far as is known, with about so many requests at once."""
+
+    source: Registry
+    destination: Registry
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaSeen:
     """A registry said how many pulls it will still give, of how many, in how many seconds."""
 
@@ -139,6 +148,7 @@ Event = (
     | BlobLanded
     | ManifestPushed
     | RequestSent
+    | CopyForeseen
     | QuotaSeen
     | PushedBack
     | AdmissionClosed

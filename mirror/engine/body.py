@@ -8,7 +8,7 @@ from typing import Self
 
 import anyio
 
-from mirror.errors import DigestMismatch
+from mirror.errors import DigestMismatch, MirrorError
 from mirror.events import Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -59,6 +59,7 @@ class Body:
         self._kept: list[bytes] | None = []
         self._head: list[bytes] = []
         self._verifier: Verifier
+        self._first: bytes | MirrorError
         self._begin(Verifier(blob.digest, blob.size), 0, [])
 
     async def __aenter__(self) -> Self:
@@ -71,6 +72,13 @@ class Body:
         trace: TracebackType | None,
     ) -> None:
         await self._reading.aclose()
+
+    async def begin(self) -> None:
+        """Wait for the first bytes; whoever takes them later finds them, or why there are none."""
+        try:
+            self._first = await anext(self._reading, b"")
+        except MirrorError as error:
+            self._first = error
 
     async def begin_again(self) -> None:
         """Go back to the first byte; what is still kept is not read again."""
@@ -125,8 +133,15 @@ class Body:
     def _open(self, first: int) -> None:
         self._reading = self._source.read(self._blob, first)
         self._uncut: AsyncIterator[bytes] | None = None
+        self._first = b""
         self._rest = b""
         self._skip = 0
+
+    def _take_first(self) -> bytes:
+        first, self._first = self._first, b""
+        if isinstance(first, MirrorError):
+            raise first
+        return first
 
     async def _stream(self, *, cut: bool = False) -> AsyncIterator[bytes]:
         verifier, reading = self._verifier, self._reading
@@ -140,7 +155,8 @@ class Body:
                     scope.deadline = anyio.current_time() + stall
                     yield chunk
                 scope.deadline = math.inf
-                async for chunk in reading:
+                chunk = self._take_first() or await anext(reading, b"")
+                while chunk:
                     update(chunk)
                     traffic.moved += len(chunk)
                     if self._throttle is not None:
@@ -153,6 +169,7 @@ class Body:
                     scope.deadline = anyio.current_time() + stall
                     yield chunk
                     scope.deadline = math.inf
+                    chunk = await anext(reading, b"")
                 verifier.finish()
         except Exception as error:
             if reading is self._reading:  # and not one that was given up meanwhile

@@ -8,7 +8,8 @@ from mirror.auth.keychain import Keychain
 from mirror.engine.perform import Performer
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
-from mirror.events import Event, PushedBack, Tell, Traffic
+from mirror.errors import Side
+from mirror.events import CopyForeseen, Event, PushedBack, Tell, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -42,13 +43,21 @@ async def copy(
             schedule.push_back(event.registry, anyio.current_time())
         tell(event)
 
-    async with Registries(options, take, keychain or Keychain(), proxies, patience) as registries:
+    def tell_plan(event: Event) -> None:
+        if isinstance(event, CopyForeseen):
+            registries.foresee(event.source, Side.SOURCE, event.requests)
+            registries.foresee(event.destination, Side.DESTINATION, event.requests)
+        tell(event)
+
+    async with Registries(
+        options, take, keychain or Keychain(), proxies, patience, schedule
+    ) as registries:
         performer = Performer(registries, options, tell, traffic, summary)
         await run(
             planner,
             schedule,
             performer.perform,
-            tell,
+            tell_plan,
             fail_fast=options.fail_fast,
             deadline=options.deadline,
         )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -65,20 +66,23 @@ class _Run:
         self._fail_fast = fail_fast
         self._failed = False
         self._finished, self._answers = anyio.create_memory_object_stream[
-            tuple[Task, Answer | MirrorError, int, float]
+            tuple[Task, Answer | MirrorError, int, float] | None
         ](math.inf)
+        schedule.freed = partial(self._finished.send_nowait, None)
 
     async def carry_on(self, tasks: TaskGroup) -> None:
         """Start and settle tasks until there are none, or until a failure if that ends it."""
-        while not (self.tell_decisions() and self._fail_fast):
+        while True:
             self._schedule.add(self._planner.tasks())
+            if self.tell_decisions() and self._fail_fast:
+                return
             if self._start(tasks):
                 continue
             if self._schedule.idle:
                 return
-            self._settle(*await self._answers.receive())
+            self._take(await self._answers.receive())
             while self._answers.statistics().current_buffer_used:
-                self._settle(*self._answers.receive_nowait())
+                self._take(self._answers.receive_nowait())
 
     async def close_at(self, moment: float) -> None:
         """Begin nothing new from then on, and tell so at once: what runs may run for long."""
@@ -123,6 +127,11 @@ class _Run:
             answer = Bug(f"{type(error).__name__}: {error}")
         seconds = anyio.current_time() - began
         self._finished.send_nowait((task, answer, effort.attempts, seconds))
+
+    def _take(self, ended: tuple[Task, Answer | MirrorError, int, float] | None) -> None:
+        """Settle what has ended; None says that there is room although nothing has."""
+        if ended is not None:
+            self._settle(*ended)
 
     def _settle(
         self,

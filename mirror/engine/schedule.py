@@ -13,7 +13,7 @@ tasks: 100,000 tasks over two registries are scheduled in about a second
 
 import heapq
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mirror.engine.window import Window
@@ -56,6 +56,8 @@ class Schedule:
         self._parked: defaultdict[Flight, deque[Task]] = defaultdict(deque)
         self._running = 0
         self._sequence = 0
+        self.freed: Callable[[], None] = lambda: None
+        """Called when a slot became free while nothing finished."""
 
     @property
     def idle(self) -> bool:
@@ -96,6 +98,24 @@ class Schedule:
     def push_back(self, registry: Registry, now: float) -> None:
         """Learn that a registry had too much, so that fewer tasks run there for a while."""
         self._windows[registry].push_back(now)
+
+    def lend(self, registry: Registry) -> bool:
+        """Occupy one more slot for what moves a body already, if nobody waits for one."""
+        window = self._windows[registry]
+        if self._busy[registry] >= window.size or self._bulky[registry] >= window.bulk:
+            return False
+        if any(lane.waiting for lane in self._lanes_of[registry]):
+            return False
+        self._busy[registry] += 1
+        self._bulky[registry] += 1
+        return True
+
+    def give_back(self, registry: Registry) -> None:
+        """Free a slot that was lent."""
+        self._busy[registry] -= 1
+        self._bulky[registry] -= 1
+        self._changed.update(dict.fromkeys(self._lanes_of[registry]))
+        self.freed()
 
     def finish(self, task: Task, *, succeeded: bool, seconds: float | None = None) -> None:
         """Give back what a started task occupied; ``seconds`` is how long it took."""

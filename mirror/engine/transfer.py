@@ -1,5 +1,6 @@
 """One blob from source to destination: mount it, or stream it, as often as it breaks off."""
 
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 import anyio
@@ -80,7 +81,7 @@ class Transfer:
             task.blob, task.mount_from, broken=attempts.broken, spoiled=attempts.spoiled
         )
         try:
-            await finish_soon(partial(self._destination.open, upload), _OPEN_GRACE)
+            await self._open(upload, body)
             if upload.state is State.SENDING:
                 await self._send(upload, body)
         finally:
@@ -89,6 +90,14 @@ class Transfer:
             found = task.mount_from == task.destination
             return Landed(Landing.PRESENT if found else Landing.MOUNTED)
         return Landed(Landing.COPIED, upload.refused)
+
+    async def _open(self, upload: Upload, body: Body) -> None:
+        """Open a session; the source is asked meanwhile, if the blob will surely be needed."""
+        opening = partial(finish_soon, partial(self._destination.open, upload), _OPEN_GRACE)
+        if self._task.mount_from is None and self._blob.size:
+            await _meanwhile(opening, body.begin)
+        else:
+            await opening()
 
     async def _send(self, upload: Upload, body: Body) -> None:
         """Send the blob into an open session, and go on where it breaks off if that is known."""
@@ -143,3 +152,22 @@ class Transfer:
             return await self._destination.has(self._blob.digest)
         except RegistryError:
             return False  # some logins may push and not look
+
+
+async def _meanwhile(
+    work: Callable[[], Awaitable[None]], other: Callable[[], Coroutine[object, None, None]]
+) -> None:
+    """Do two things at once; return when both are done, or as soon as the first has failed.
+
+    What the other comes to is its own affair: it must not raise.
+    """
+    failure: MirrorError | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        try:
+            await work()
+        except MirrorError as error:
+            failure = error
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -74,6 +74,11 @@ class Descriptor:
         """Whether it is a layer that its publisher keeps elsewhere, and registries do not."""
         return bool(self.urls) and any(word in self.media_type for word in _FOREIGN)
 
+    @property
+    def is_index(self) -> bool:
+        """Whether it claims to list other manifests."""
+        return self.media_type in (OCI_INDEX, DOCKER_LIST)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirror.errors import Denied, MirrorError, NotFound, Place, QuotaUsed, Refused, Side
-from mirror.events import AdmissionClosed, Effort, Event, ImageSettled, ImagesFound, Status
+from mirror.events import (
+    AdmissionClosed,
+    CopyForeseen,
+    Effort,
+    Event,
+    ImageSettled,
+    ImagesFound,
+    Status,
+)
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry
@@ -31,6 +39,13 @@ from mirror.plan.task import Answer, CopyBlob, Resolve, Task
 # Images under way between two registries, for each request that may be in
 # flight: enough to keep every slot busy, few enough to be forgotten soon.
 _OPEN_PER_SLOT = 4
+
+# The blobs of an image are guessed from the size of its manifest: a descriptor takes about
+# 200 bytes, and one in an index, 250 with its platform, stands for about four blobs.
+_BYTES_PER_BLOB = 200
+_BYTES_PER_BLOB_IN_INDEX = 60
+# Before anything is known: the children of an index are read side by side.
+_AT_LEAST = 2
 
 _Route = tuple[Registry, Registry]
 
@@ -50,6 +65,8 @@ class _Image(Asker):
     """Bytes moved for what the tag named before."""
     unanswered: int = 0
     source: Digest | None = None
+    requests: int = 1
+    """How many may be sent at once to copy it, as far as anybody can tell."""
     destination: Digest | None = None
 
     @property
@@ -74,6 +91,7 @@ class Planner:
         self._queues: defaultdict[_Route, deque[Pair]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
         self._open_on: Counter[_Route] = Counter()
+        self._foreseen: Counter[_Route] = Counter()
         self._claimed: dict[tuple[Reference, Reference | None], Reference] = {}
         self._discovery.begin(rules)
 
@@ -147,6 +165,7 @@ class Planner:
         image = _Image(pair, source=pair.source.digest)
         self._open[image] = None
         self._open_on[_route(pair)] += 1
+        self._foresee(_route(pair), _AT_LEAST)
         # A digest needs no looking up: it says itself what it names.
         if image.source is None:
             image.unanswered += 1
@@ -165,6 +184,7 @@ class Planner:
             return
         assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
         image.source = answer.digest
+        image.requests = _foreseeable(answer)
         self._answered(image)
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
@@ -197,7 +217,14 @@ class Planner:
         ended = partial(self._ended, image)
         image.node = Node(pair.source.repository, pair.destination, image.source, ended)
         image.node.effort = image.effort
+        self._foresee(_route(pair), image.requests)
         self._gathering.bring(image.node)
+
+    def _foresee(self, route: _Route, requests: int) -> None:
+        """Tell how many requests at once an image will lead to, once more only if more."""
+        if requests > self._foreseen[route] and not self._options.dry_run:
+            self._foreseen[route] = requests
+            self.events.append(CopyForeseen(*route, requests))
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
         if error is None:
@@ -273,6 +300,12 @@ class Planner:
         source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
         self.events.append(ImagesFound(1))
         self.events.append(ImageSettled(source, destination, origin, status, error=error))
+
+
+def _foreseeable(manifest: Descriptor) -> int:
+    """Guess how many blobs are behind a manifest, by its size."""
+    per_blob = _BYTES_PER_BLOB_IN_INDEX if manifest.is_index else _BYTES_PER_BLOB
+    return max(1, manifest.size // per_blob)
 
 
 def _may_have_moved(image: _Image, error: MirrorError) -> bool:

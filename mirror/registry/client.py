@@ -5,7 +5,7 @@ reference, what was attempted and what came back.
 """
 
 from collections.abc import AsyncIterable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
@@ -15,6 +15,7 @@ import anyio
 from mirror.errors import (
     DigestMismatch,
     Incomplete,
+    IntegrityError,
     InvalidManifest,
     MirrorError,
     NetworkError,
@@ -32,6 +33,8 @@ from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.patience import Patience
 from mirror.registry.reading import Reading, expect, read, refusal
 from mirror.registry.sharing import Chunks, Sharing
+from mirror.registry.spare import Spare
+from mirror.registry.spreading import WORTHWHILE, Spreading
 from mirror.wire.advice import advise
 from mirror.wire.content import (
     ask_blob,
@@ -69,6 +72,7 @@ class Client:
         effort: Effort | None = None,
         patience: Patience | None = None,
         sharing: Sharing | None = None,
+        spare: Spare | None = None,
     ) -> None:
         self._known = acquaintance or Acquaintance()
         self._send = send
@@ -77,6 +81,7 @@ class Client:
         self._effort = effort or Effort()
         self._patience = patience or Patience()
         self._sharing = sharing
+        self._spare = spare
 
     async def resolve(self, target: str) -> Descriptor:
         """Return what a tag or digest names, with one HEAD where registries answer it in full.
@@ -152,12 +157,25 @@ class Client:
         return self._sharing.read(self._repository, blob.digest, partial(self._read, blob))
 
     def _read(self, blob: Descriptor, first: int) -> Chunks:
-        download = Download(self._repository, blob.digest, blob.size, first)
+        open_at = partial(self._read_part, blob)
+        if self._spare is None or not self._spare.useful or blob.size - first < WORTHWHILE:
+            return open_at(first)
+        return Spreading(first, blob.size, self._spare, open_at)
+
+    def _read_part(self, blob: Descriptor, first: int, last: int | None = None) -> Chunks:
+        download = Download(self._repository, blob.digest, blob.size, first, last)
         return Reading(self._send, download, self._patience, self._effort.note)
 
-    def reading(self, blob: Descriptor) -> AbstractContextManager[None]:
+    @contextmanager
+    def reading(self, blob: Descriptor) -> Iterator[None]:
         """Tell every error out of the chunks of `read` where it happened."""
-        return self._doing("reading the blob", str(blob.digest))
+        with self._doing("reading the blob", str(blob.digest)):
+            try:
+                yield
+            except IntegrityError:
+                if self._spare is not None:
+                    self._spare.fails()  # whose fault it is shows without pieces
+                raise
 
     def upload(
         self,

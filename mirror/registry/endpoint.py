@@ -5,6 +5,7 @@ it was asked for.  Distribution specification, "Determining support".
 """
 
 import math
+from collections.abc import Callable
 from http import HTTPStatus
 
 import anyio
@@ -17,6 +18,9 @@ from mirror.registry.retrying import Pushed, Retrying
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.patience import passes
 from mirror.wire.redirect import origin
+
+OpenAhead = Callable[[str, int], None]
+"""Has so many connections to an address stand ready, without waiting for them."""
 
 # Seconds until a registry that could not be reached is looked for once more.
 _ASK_AGAIN = 15.0
@@ -33,6 +37,7 @@ class Endpoint:
         insecure: bool,
         patience: Patience | None = None,
         pushed_back: Pushed | None = None,
+        open_ahead: OpenAhead | None = None,
     ) -> None:
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
@@ -42,10 +47,18 @@ class Endpoint:
         self.ask = Retrying(send, self._patience, pushed_back).send
         """Send to an absolute address, in turn with all who ask this host."""
         self._plain = insecure or registry.is_loopback
+        self._open_ahead = open_ahead
         self._base = ""
+        self._foreseen = 0
         self._unreachable: MirrorError | None = None
         self._ask_again_at = 0.0
         self._first = anyio.Lock()
+
+    def foresee(self, count: int) -> None:
+        """Have so many connections stand ready, as soon as it is known where the registry is."""
+        self._foreseen = max(self._foreseen, count)
+        if self._base and self._open_ahead is not None:
+            self._open_ahead(self._base, self._foreseen)
 
     async def address(self) -> str:
         """Return scheme and authority of the API, found once.
@@ -65,6 +78,7 @@ class Endpoint:
             if not self._base:
                 try:
                     self._base = await self._discover()
+                    self.foresee(0)
                 except MirrorError as error:
                     passing, error.retryable = error.retryable, False
                     self._unreachable = error
@@ -90,6 +104,9 @@ class Endpoint:
         return (await self._try_schemes())[0]
 
     async def _try_schemes(self) -> tuple[str, Reply]:
+        if self._registry.is_loopback and self._open_ahead is not None:
+            # Through a tunnel it may be far away all the same.
+            self._open_ahead(f"http://{self._registry.authority}", 1)
         try:
             return await self._ping(f"https://{self._registry.authority}")
         except Untrusted:

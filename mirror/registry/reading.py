@@ -70,6 +70,8 @@ class Reading:
                     async for chunk in reply.chunks:
                         if skip:
                             chunk, skip = chunk[skip:], max(0, skip - len(chunk))
+                            if not chunk:
+                                continue  # an empty chunk would be the end to who reads
                         download.took(len(chunk))
                         yield chunk
                 self._check_complete()

@@ -6,6 +6,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+import anyio
+
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
@@ -20,6 +22,7 @@ from mirror.registry.endpoint import Endpoint
 from mirror.registry.patience import Patience
 from mirror.registry.retrying import Pushed, Retrying
 from mirror.registry.sharing import Sharing
+from mirror.registry.spare import Lender, Slots, Spare
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
@@ -36,6 +39,7 @@ class Registries:
         keychain: Keychain,
         proxies: Proxies | None = None,
         patience: Patience | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self.patience = patience or Patience(options.retries)
         """How failures are waited out, here and by whoever begins something again."""
@@ -54,11 +58,15 @@ class Registries:
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._destinations: set[Registry] = set()
         self._sharing = Sharing()
+        self._tasks = anyio.create_task_group()
+        self._lender = Lender(slots, self._tasks.start_soon, self.patience.clock)
+        self._spares: dict[Registry, Spare] = {}
         self._owned = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for transport in self._transports.values():
             await self._owned.enter_async_context(transport)
+        await self._owned.enter_async_context(self._tasks)
         return self
 
     async def __aexit__(
@@ -67,6 +75,7 @@ class Registries:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._tasks.cancel_scope.cancel()
         await self._owned.aclose()
 
     def client(self, repository: Repository, side: Side, effort: Effort | None = None) -> Client:
@@ -82,7 +91,13 @@ class Registries:
         # Only with several destinations is there anybody to share a reading with.
         sharing = self._sharing if len(self._destinations) > 1 else None
         known = self._acquaintance(repository.registry)
-        return Client(send, repository, side, known, effort, self.patience, sharing)
+        spare = self._spare(repository.registry)
+        return Client(send, repository, side, known, effort, self.patience, sharing, spare)
+
+    def foresee(self, registry: Registry, side: Side, connections: int) -> None:
+        """Have connections ready that will be needed soon, as far as the limit allows."""
+        endpoint, _ = self._endpoint(registry, side)
+        endpoint.foresee(min(connections, self._options.max_per_registry))
 
     async def catalog(self, registry: Registry) -> tuple[str, ...]:
         """Return the repositories of a source registry."""
@@ -90,6 +105,11 @@ class Registries:
         nowhere = Repository(registry, "")  # credentials of the host, not of a path
         send = partial(login.send, repository=nowhere, scope=Scope.catalog())
         return await repositories(send, registry)
+
+    def _spare(self, registry: Registry) -> Spare:
+        if (spare := self._spares.get(registry)) is None:
+            spare = self._spares[registry] = Spare(registry, self._lender)
+        return spare
 
     def _acquaintance(self, registry: Registry) -> Acquaintance:
         if (known := self._acquaintances.get(registry)) is None:
@@ -111,19 +131,24 @@ class Registries:
     def _pushed_back(self, registry: Registry) -> Pushed:
         return lambda seconds, status: self._tell(PushedBack(registry, seconds, status))
 
+    def _open_ahead(self, transport: Transport, url: str, count: int) -> None:
+        for _ in range(count):
+            self._tasks.start_soon(transport.open_ahead, url, count)
+
     def _endpoint(self, registry: Registry, side: Side) -> tuple[Endpoint, Tokens]:
         at_source = side is Side.SOURCE
         options = self._options
         insecure = options.insecure_source if at_source else options.insecure_destination
         if (known := self._endpoints.get((registry, insecure))) is None:
-            send, patience = self._transports[insecure].send, self.patience
+            transport, patience = self._transports[insecure], self.patience
             endpoint = Endpoint(
                 registry,
-                send,
+                transport.send,
                 insecure=insecure,
                 patience=patience,
                 pushed_back=self._pushed_back(registry),
+                open_ahead=partial(self._open_ahead, transport),
             )
-            known = endpoint, Tokens(Retrying(send, patience).send)
+            known = endpoint, Tokens(Retrying(transport.send, patience).send)
             self._endpoints[registry, insecure] = known
         return known

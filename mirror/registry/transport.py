@@ -7,12 +7,12 @@ every way in which a connection can fail into a NetworkError.
 
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 import anyio
@@ -22,6 +22,7 @@ from mirror import __version__
 from mirror.errors import Dropped, NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import RequestSent, Tell
 from mirror.options import Timeouts
+from mirror.registry.connector import Connector, Lost, Opened
 from mirror.registry.trust import Trust
 from mirror.wire.message import Reply, Request
 from mirror.wire.proxy import Proxies
@@ -31,12 +32,6 @@ from mirror.wire.redirect import LIMIT, STATUSES, follow
 _READ_BUFFER = 512 * 1024
 # Header lines: Artifact Registry's upload addresses pass aiohttp's 8190 bytes.
 _HEADER_LIMIT = 64 * 1024
-# What it means that a connection is gone, to the library.
-_LOST = (
-    aiohttp.ClientOSError,
-    aiohttp.ServerDisconnectedError,
-    aiohttp.ClientConnectionResetError,
-)
 # Seconds an idle connection is kept; proxies commonly close theirs after 60.
 _KEEPALIVE = 15.0
 
@@ -64,11 +59,15 @@ class Transport:
         self._patient = _timeout(limits, limits.commit)
         self._commit = limits.commit
         self._verify = verify
+        self._connect = limits.connect
         self._session: aiohttp.ClientSession | None = None
+        self._opening: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         # The schedule bounds how many requests are in flight, so the pool does not.
-        connector = _Connector(limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300)
+        self._connector = connector = Connector(
+            limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             middlewares=(connector.once,),
@@ -90,6 +89,30 @@ class Transport:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+
+    async def open_ahead(self, url: str, count: int) -> None:
+        """Open a connection to an origin, unless so many stand, those in use included.
+
+        Nothing is sent.  Why it could not be opened is told to whoever needs it.
+        """
+        assert self._session is not None, "a transport is entered before it is used"
+        origin = URL(url, encoded=True)
+        place = origin.raw_authority
+        if self._connector.open_to(place) + self._opening[place] >= count:
+            return
+        self._opening[place] += 1
+        try:
+            with anyio.move_on_after(self._connect):
+                await self._session.get(
+                    origin,
+                    middlewares=(self._connector.ahead,),
+                    proxy=self._proxies.proxy_for(url),
+                    ssl=self._tls(origin.scheme, place),
+                )
+        except (Opened, aiohttp.ClientError, OSError):
+            pass
+        finally:
+            self._opening[place] -= 1
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
@@ -179,9 +202,9 @@ def _network_error(error: Exception, place: str, *, begun: bool, streamed: bool)
     if begun:
         return Truncated(f"{_broken(error, place)} before the body was complete")
     match error:
-        case _Lost(used=True) if not streamed:
+        case Lost(used=True) if not streamed:
             return Dropped(f"{place} had closed the connection")
-        case _Lost():
+        case Lost():
             return _network_error(error.error, place, begun=False, streamed=streamed)
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or error
@@ -235,52 +258,3 @@ class _Bounded:
         trace: TracebackType | None,
     ) -> None:
         await self._asking.__aexit__(kind, error, trace)
-
-
-class _Lost(aiohttp.ClientConnectionError):
-    """The connection was gone before anything was heard on it, and had been ``used`` before."""
-
-    def __init__(self, error: Exception, *, used: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.used = used
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells a kept connection that was gone from one that broke, and lets nothing be sent twice.
-
-    The library itself would send some requests again when a connection breaks,
-    an upload's commit among them, uncounted and unseen.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._known: WeakSet[object] = WeakSet()
-        self._reusing: set[aiohttp.ClientRequest] = set()
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: Any,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's name for it
-    ) -> aiohttp.connector.Connection:
-        """Return a connection, and remember whether it has been used before."""
-        connection = await super().connect(req, traces, timeout)
-        if connection.protocol in self._known:
-            self._reusing.add(req)
-        else:
-            self._known.add(connection.protocol)
-        return connection
-
-    async def once(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Send a request; what this middleware raises is not tried again by the library."""
-        try:
-            return await handler(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except _LOST as error:
-            raise _Lost(error, used=request in self._reusing) from error
-        finally:
-            self._reusing.discard(request)

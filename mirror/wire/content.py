@@ -22,10 +22,18 @@ def ask_manifest(repository: Repository, target: str, method: str = "GET") -> Re
 
 
 def ask_blob(
-    repository: Repository, digest: Digest, method: str = "GET", *, first: int = 0
+    repository: Repository,
+    digest: Digest,
+    method: str = "GET",
+    *,
+    first: int = 0,
+    last: int | None = None,
 ) -> Request:
-    """Ask for a blob, from a byte on."""
-    headers = {**_PLAIN, "Range": f"bytes={first}-"} if first else _PLAIN
+    """Ask for a blob, from a byte on and up to another if there is one."""
+    headers = _PLAIN
+    if first or last is not None:
+        until = last if last is not None else ""
+        headers = {**_PLAIN, "Range": f"bytes={first}-{until}"}
     return Request(method, f"/v2/{repository.path}/blobs/{digest}", headers)
 
 

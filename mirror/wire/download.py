@@ -1,8 +1,9 @@
-"""Getting a blob out of a repository: from any byte on, over as many requests as it takes.
+"""Getting a blob or a piece of it: from any byte on, over as many requests as it takes.
 
     wanted --200--> from the first byte; what is there already is passed over
     wanted --206 from that byte--> from there
     wanted --206 from elsewhere, 416--> wanted, without a range this time
+    a piece wanted --206 of just that--> from there; anything else is an error
 
 Distribution specification, "Pulling blobs"; RFC 9110, section 14.
 """
@@ -27,9 +28,17 @@ class Download:
     was read of it.  When the answer breaks off, begin again.
     """
 
-    def __init__(self, repository: Repository, digest: Digest, size: int, first: int = 0) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        digest: Digest,
+        size: int,
+        first: int = 0,
+        last: int | None = None,
+    ) -> None:
         self.position = first
         """The next byte that is wanted."""
+        self._last = last
         self._repository = repository
         self._digest = digest
         self._size = size
@@ -38,20 +47,24 @@ class Download:
     @property
     def complete(self) -> bool:
         """Whether nothing is wanted any more."""
-        return self.position >= self._size
+        return self.position >= (self._size if self._last is None else self._last + 1)
 
     def request(self) -> Request:
         """Ask for the blob, from the position on if that is taken."""
         first = self.position if self._ranges else 0
-        return ask_blob(self._repository, self._digest, first=first)
+        return ask_blob(self._repository, self._digest, first=first, last=self._last)
 
     def answered(self, reply: Reply) -> int | None:
         """Return how many bytes to pass over before those that are wanted.
 
         None says that the answer is of no use and the next `request` may be;
         this happens once.  Raises RegistryError for a blob of another size than
-        was promised.  Only 200, 206 and 416 are understood.
+        was promised, and for anything but a piece where that was asked for.  Only
+        200, 206 and 416 are understood.
         """
+        if self._last is not None:
+            self._check_piece(reply)
+            return 0
         if reply.status == HTTPStatus.OK:
             self._check(reply.length)
             return self.position
@@ -68,6 +81,14 @@ class Download:
     def took(self, count: int) -> None:
         """Count bytes that were read."""
         self.position += count
+
+    def _check_piece(self, reply: Reply) -> None:
+        found = _CONTENT_RANGE.fullmatch(reply.headers.get("Content-Range", ""))
+        wanted = (self.position, self._last)
+        if reply.status != HTTPStatus.PARTIAL_CONTENT or found is None:
+            raise RegistryError(f"{reply.status} to a request that named a range")
+        if (int(found[1]), int(found[2])) != wanted:
+            raise RegistryError(f"bytes {found[1]}-{found[2]} came, not {wanted[0]}-{wanted[1]}")
 
     def _check(self, size: int | None) -> None:
         if size is not None and size != self._size:

@@ -1,0 +1,71 @@
+"""The connections to a registry that nobody else needs, and who works on them."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mirror.image.reference import Registry
+
+# Pieces of blobs in memory, at most, beyond those that are being given out.
+_PIECES = 8
+
+Start = Callable[..., object]
+"""Starts a coroutine function with its arguments, beside everything else."""
+
+
+class Slots(Protocol):
+    """Who decides how many requests are in flight."""
+
+    def lend(self, registry: Registry) -> bool:
+        """Occupy a slot of a registry, if nobody waits for one."""
+        ...
+
+    def give_back(self, registry: Registry) -> None:
+        """Free a slot that was lent."""
+        ...
+
+
+class Lender:
+    """All that is to spare in a run."""
+
+    def __init__(self, slots: Slots | None, start: Start, clock: Callable[[], float]) -> None:
+        self.start = start
+        self.clock = clock
+        self._slots = slots
+        self._lent = 0
+
+    def lend(self, registry: Registry) -> bool:
+        """Occupy a slot of a registry, if there is one and memory for what comes over it."""
+        if self._slots is None or self._lent >= _PIECES or not self._slots.lend(registry):
+            return False
+        self._lent += 1
+        return True
+
+    def give_back(self, registry: Registry) -> None:
+        """Free a slot that was lent."""
+        assert self._slots is not None, "nothing is lent without slots"
+        self._lent -= 1
+        self._slots.give_back(registry)
+
+
+class Spare:
+    """What is to spare at one registry."""
+
+    def __init__(self, registry: Registry, lender: Lender) -> None:
+        self.start = lender.start
+        self.clock = lender.clock
+        self.useful = True
+        """Whether more than one connection for a blob is of use, as far as is known."""
+        self._registry = registry
+        self._lender = lender
+
+    def take(self) -> bool:
+        """Occupy a connection, if there is one."""
+        return self._lender.lend(self._registry)
+
+    def give_back(self) -> None:
+        """Free a connection that was taken."""
+        self._lender.give_back(self._registry)
+
+    def fails(self) -> None:
+        """Learn that pieces of a blob cannot be had there."""
+        self.useful = False

@@ -1,0 +1,210 @@
+"""One blob over several connections: read in pieces side by side, given out in order.
+
+It begins as one reading.  Where that is slow and more connections are to spare,
+pieces further on are asked for by ranges; when the reading gets to the first of
+them, it has done its part.  Whatever goes wrong with a piece, one reading goes on
+from where the reader is.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import anyio
+
+from mirror.errors import MirrorError, RegistryError
+from mirror.registry.sharing import Chunks
+from mirror.registry.spare import Spare
+from mirror.wire.spread import Spread
+
+# Bytes of a piece: large enough that its request is small beside it, small enough to keep
+# as many of them in memory as there are connections to a blob.
+PIECE = 4 * 1024 * 1024
+# Bytes left that are worth a look at all.
+WORTHWHILE = 4 * PIECE
+
+
+class Open(Protocol):
+    """Begins a reading of a blob, from a byte on and up to another if there is one."""
+
+    def __call__(self, first: int, last: int | None = None) -> Chunks:
+        """Return its chunks."""
+        ...
+
+
+class Spreading:
+    """The chunks of a blob, over as many connections as make that faster."""
+
+    def __init__(self, first: int, size: int, spare: Spare, open_at: Open) -> None:
+        self._position = first
+        self._size = size
+        self._spare = spare
+        self._open_at = open_at
+        self._reading: Chunks | None = open_at(first)
+        self._pieces: deque[_Piece] = deque()
+        self._assigned = 0
+        self._spread = Spread(spare.clock())
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        began = self._spare.clock()
+        chunk = await self._next()
+        if not chunk:
+            raise StopAsyncIteration
+        self._position += len(chunk)
+        now = self._spare.clock()
+        self._spread.waited(now - began)
+        self._spread.look(now, len(self._pieces) + (self._reading is not None))
+        if self._spread.wanted > 1 and self._spare.useful:
+            self._assign()
+        return chunk
+
+    async def aclose(self) -> None:
+        """Give all connections back."""
+        self._closed = True
+        self._drop_pieces()
+        if self._reading is not None:
+            await self._reading.aclose()
+
+    async def _next(self) -> bytes:
+        while not self._closed:
+            if self._reading is None and not self._pieces:
+                if self._position >= self._size:
+                    return b""
+                self._reading = self._open_at(self._position)
+            if self._reading is not None:
+                chunk = await self._read_on(self._reading)
+            else:
+                chunk = await self._pieces[0].next()
+            if chunk:
+                return chunk
+            if self._reading is not None and not self._pieces:
+                return b""
+            await self._step()
+        return b""
+
+    async def _read_on(self, reading: Chunks) -> bytes:
+        """Read up to the first piece; b"" once that is reached, or at the end of all."""
+        if not self._pieces:
+            chunk = await anext(reading, b"")
+            self._spread.took(len(chunk))
+            return chunk
+        if self._position >= self._pieces[0].first:
+            return b""
+        chunk = await anext(reading, b"")
+        self._spread.took(len(chunk))
+        # The pieces may have been given up while this chunk was waited for.
+        return chunk[: self._pieces[0].first - self._position] if self._pieces else chunk
+
+    async def _step(self) -> None:
+        """Go over from the reading to the first piece, from a piece to the next, or back."""
+        if self._reading is not None:
+            reading, self._reading = self._reading, None
+            await reading.aclose()
+        elif self._pieces:
+            piece = self._pieces.popleft()
+            if piece.missing:
+                self._give_up()
+        if self._pieces:
+            # What is read from now on has the connection that is the task's own.
+            self._pieces[0].release()
+
+    def _assign(self) -> None:
+        """Ask for as many more pieces as there are connections for."""
+        if not self._pieces:
+            if self._size - self._position < WORTHWHILE:
+                return
+            self._assigned = self._position + (PIECE if self._reading is not None else 0)
+        while self._assigned < self._size and self._connections < self._spread.wanted:
+            # Without a reading the first piece has the connection of the task itself.
+            owned = self._reading is None and not self._pieces
+            if not owned and not self._spare.take():
+                return
+            last = min(self._assigned + PIECE, self._size) - 1
+            piece = _Piece(self._assigned, last, None if owned else self._spare.give_back)
+            self._assigned = last + 1
+            self._pieces.append(piece)
+            self._spare.start(self._fetch, piece)
+
+    @property
+    def _connections(self) -> int:
+        return len(self._pieces) + (self._reading is not None)
+
+    async def _fetch(self, piece: "_Piece") -> None:
+        chunks = self._open_at(piece.first, piece.last)
+        try:
+            with piece.scope:
+                async for chunk in chunks:
+                    piece.put(chunk)
+                    self._spread.took(len(chunk))
+        except MirrorError:
+            self._spare.fails()  # one reading goes on from there, and says what is wrong
+        finally:
+            with anyio.CancelScope(shield=True):
+                await chunks.aclose()
+            piece.end()
+            if piece.scope.cancel_called:
+                piece.release()
+        if piece.missing and not piece.scope.cancel_called and self._reading is not None:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Have nothing more to do with pieces."""
+        self._spread.give_up()
+        self._drop_pieces()
+
+    def _drop_pieces(self) -> None:
+        while self._pieces:
+            self._pieces.popleft().drop()
+
+
+class _Piece:
+    """A part of a blob on its way, or here and not taken yet."""
+
+    def __init__(self, first: int, last: int, give_back: Callable[[], None] | None) -> None:
+        self.first = first
+        self.last = last
+        self.missing = last + 1 - first
+        """Bytes that have not come."""
+        self.scope = anyio.CancelScope()
+        self._give_back = give_back
+        self._store: deque[bytes] = deque()
+        self._news = anyio.Event()
+        self._ended = False
+
+    def put(self, chunk: bytes) -> None:
+        """Take what has come; raises RegistryError if it is more than was asked for."""
+        if len(chunk) > self.missing:
+            raise RegistryError("more came than was asked for")
+        self.missing -= len(chunk)
+        self._store.append(chunk)
+        self._news.set()
+
+    def end(self) -> None:
+        """Learn that no more will come."""
+        self._ended = True
+        self._news.set()
+
+    async def next(self) -> bytes:
+        """Return the next chunk, b"" when no more will come."""
+        while not self._store:
+            if self._ended:
+                return b""
+            self._news = anyio.Event()
+            await self._news.wait()
+        return self._store.popleft()
+
+    def release(self) -> None:
+        """Give its connection back, once."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+    def drop(self) -> None:
+        """Do without it; the connection is given back as soon as it is closed."""
+        self.scope.cancel()
+        if self._ended:
+            self.release()
