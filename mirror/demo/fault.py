@@ -1,6 +1,7 @@
 """Misbehaviour on request: what an embedded registry does wrong, to whom and how often."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 
@@ -14,7 +15,7 @@ class Fault:
     nothing more; ``corrupt`` changes the byte at that position.  Or there is none:
     ``hang_up`` aborts before anything is done, ``deaf`` after it is done, ``silent``
     does nothing for ever, and ``breaks`` aborts when so many bytes of a blob have
-    come, which are kept.
+    come, which are kept.  Whatever it is, ``after`` is awaited first.
     """
 
     method: str = ".*"
@@ -30,6 +31,7 @@ class Fault:
     deaf: bool = False
     silent: bool = False
     breaks: int | None = None
+    after: Callable[[], Awaitable[object]] | None = None
     times: int = 1
 
     def strikes(self, method: str, path: str) -> bool:
@@ -40,6 +42,12 @@ class Fault:
             return False
         self.times -= 1
         return True
+
+    @property
+    def damages(self) -> bool:
+        """Whether the answer is sent otherwise than it is."""
+        ways = (self.truncate, self.reset, self.stall, self.corrupt)
+        return any(way is not None for way in ways)
 
     def damage(self, content: bytes) -> bytes:
         """Return the body as it is sent: altered or cut short."""

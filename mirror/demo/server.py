@@ -25,6 +25,8 @@ class Asked:
     path: str
     login: str = field(default="", repr=False)
     range: str = ""
+    connection: str = ""
+    """By which of its clients' connections it came."""
 
 
 @dataclass(slots=True)
@@ -80,8 +82,11 @@ class EmbeddedRegistry:
         if self.keep_log:
             login = request.headers.get("Authorization", "")
             part = request.headers.get("Range", "")
-            self.log.append(Asked(request.method, request.path_qs, login, part))
+            peer = request.transport.get_extra_info("peername") if request.transport else ""
+            self.log.append(Asked(request.method, request.path_qs, login, part, str(peer)))
         fault = next((f for f in self.faults if f.strikes(request.method, request.path_qs)), None)
+        if fault is not None and fault.after is not None:
+            await fault.after()
         if fault is not None and fault.status is not None:
             return web.Response(status=fault.status, headers=fault.headers, body=fault.body)
         if fault is not None and fault.hang_up:
@@ -97,7 +102,7 @@ class EmbeddedRegistry:
                 return error(Refusal(429, "TOOMANYREQUESTS", "the pull limit is reached"))
             response.headers["ratelimit-limit"] = "100;w=21600"
             response.headers["ratelimit-remaining"] = f"{self.pulls};w=21600"
-        if fault is not None:
+        if fault is not None and fault.damages:
             return await _damaged(request, response, fault)
         return response
 

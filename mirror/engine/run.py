@@ -92,6 +92,7 @@ class _Run:
 
     def close(self) -> None:
         """Stop taking answers; only once nothing runs that could give one."""
+        self._schedule.freed = lambda: None
         self._finished.close()
         self._answers.close()
 

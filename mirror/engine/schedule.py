@@ -31,6 +31,7 @@ class _Lane:
     """One for each request in flight: a copy within a registry reads and writes there."""
     bulk: bool
     waiting: list[_Entry] = field(default_factory=list)
+    running: int = 0
 
 
 class Schedule:
@@ -39,8 +40,9 @@ class Schedule:
     At most ``per_registry`` tasks run on each registry, fewer for a while where it
     pushes back, and at most
     ``registries`` registries are worked on at once, though a copy always gets
-    its two.  Bodies leave a quarter of
-    a registry's slots to small requests, which would starve behind layers.
+    its two.  Bodies leave a quarter of a registry's slots to small requests, which
+    would starve behind layers, and who shares a registry with others leaves them
+    their share of it, so that nobody waits behind a slow destination of another.
     """
 
     def __init__(self, *, per_registry: int, registries: int | None = None) -> None:
@@ -61,7 +63,7 @@ class Schedule:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is running; after `start` gave nothing, that is the end."""
+        """Whether nothing is running or lent; after `start` gave nothing, that is the end."""
         return not self._running
 
     def add(self, tasks: Iterable[Task]) -> None:
@@ -79,13 +81,26 @@ class Schedule:
         """Take every task that may start now, best first; each occupies its registries."""
         started: list[Task] = []
         # Lanes that nothing was added to and nothing made room for stay blocked.
-        heads = [(lane.waiting[0][:-1], lane) for lane in self._changed if lane.waiting]
+        lanes = [lane for lane in self._changed if lane.waiting]
         self._changed.clear()
-        queue = [(head, number, lane) for number, (head, lane) in enumerate(heads)]
+        # Each lane has its share first, and then whatever the others leave.
+        left = self._start(lanes, started, self._has_its_share)
+        self._start(left, started, lambda _: False)
+        return started
+
+    def _start(
+        self, lanes: list[_Lane], started: list[Task], satisfied: Callable[[_Lane], bool]
+    ) -> list[_Lane]:
+        """Start what there is room for, of each lane until it is satisfied; return those lanes."""
+        left = []
+        queue = [(lane.waiting[0][:-1], number, lane) for number, lane in enumerate(lanes)]
         heapq.heapify(queue)
         while queue:
             _, number, lane = heapq.heappop(queue)
             if not self._has_room(lane):
+                continue
+            if satisfied(lane):
+                left.append(lane)
                 continue
             task = heapq.heappop(lane.waiting)[-1]
             if self._may_fly(task):
@@ -93,7 +108,7 @@ class Schedule:
                 started.append(task)
             if lane.waiting:
                 heapq.heappush(queue, (lane.waiting[0][:-1], number, lane))
-        return started
+        return left
 
     def push_back(self, registry: Registry, now: float) -> None:
         """Learn that a registry had too much, so that fewer tasks run there for a while."""
@@ -106,12 +121,14 @@ class Schedule:
             return False
         if any(lane.waiting for lane in self._lanes_of[registry]):
             return False
+        self._running += 1
         self._busy[registry] += 1
         self._bulky[registry] += 1
         return True
 
     def give_back(self, registry: Registry) -> None:
         """Free a slot that was lent."""
+        self._running -= 1
         self._busy[registry] -= 1
         self._bulky[registry] -= 1
         self._changed.update(dict.fromkeys(self._lanes_of[registry]))
@@ -154,6 +171,20 @@ class Schedule:
         wanted = {registry for registry, busy in self._busy.items() if busy} | {*lane.registries}
         return len(wanted) <= max(self._registries, len(set(lane.registries)))
 
+    def _has_its_share(self, lane: _Lane) -> bool:
+        """Whether a lane occupies its share of a registry where another waits for its own."""
+        for registry in lane.registries:
+            lanes = self._lanes_of[registry]
+            rivals = sum(
+                other is not lane and other.bulk == lane.bulk and bool(other.waiting)
+                for other in lanes
+            )
+            window = self._windows[registry]
+            slots = window.bulk if lane.bulk else window.size
+            if rivals and lane.running >= max(1, slots // (rivals + 1)):
+                return True
+        return False
+
     def _may_fly(self, task: Task) -> bool:
         flight = task.flight
         if flight is None or flight in self._landed:
@@ -166,6 +197,7 @@ class Schedule:
 
     def _occupy(self, lane: _Lane, count: int) -> None:
         self._running += count
+        lane.running += count
         for registry in lane.registries:
             self._busy[registry] += count
             self._bulky[registry] += count * lane.bulk

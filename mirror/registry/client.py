@@ -158,7 +158,7 @@ class Client:
 
     def _read(self, blob: Descriptor, first: int) -> Chunks:
         open_at = partial(self._read_part, blob)
-        if self._spare is None or not self._spare.useful or blob.size - first < WORTHWHILE:
+        if self._spare is None or not self._spare.spread.useful or blob.size - first < WORTHWHILE:
             return open_at(first)
         return Spreading(first, blob.size, self._spare, open_at)
 
@@ -174,7 +174,7 @@ class Client:
                 yield
             except IntegrityError:
                 if self._spare is not None:
-                    self._spare.fails()  # whose fault it is shows without pieces
+                    self._spare.spread.fails()  # whose fault it is shows without pieces
                 raise
 
     def upload(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mirror.image.reference import Registry
+from mirror.wire.spread import Spread
 
 # Pieces of blobs in memory, at most, beyond those that are being given out.
 _PIECES = 8
@@ -21,6 +22,15 @@ class Slots(Protocol):
 
     def give_back(self, registry: Registry) -> None:
         """Free a slot that was lent."""
+        ...
+
+
+class Reading(Protocol):
+    """A blob that is being read."""
+
+    @property
+    def connections(self) -> int:
+        """Over so many connections, now."""
         ...
 
 
@@ -53,8 +63,10 @@ class Spare:
     def __init__(self, registry: Registry, lender: Lender) -> None:
         self.start = lender.start
         self.clock = lender.clock
-        self.useful = True
-        """Whether more than one connection for a blob is of use, as far as is known."""
+        self.spread = Spread()
+        """How many connections a blob is worth there."""
+        self.readings: dict[Reading, None] = {}
+        """The blobs that are being read."""
         self._registry = registry
         self._lender = lender
 
@@ -66,6 +78,7 @@ class Spare:
         """Free a connection that was taken."""
         self._lender.give_back(self._registry)
 
-    def fails(self) -> None:
-        """Learn that pieces of a blob cannot be had there."""
-        self.useful = False
+    def look(self, now: float) -> None:
+        """Judge from time to time how many connections a blob is worth."""
+        connections = sum(reading.connections for reading in self.readings)
+        self.spread.look(now, max(1, connections), max(1, len(self.readings)))

@@ -15,7 +15,6 @@ import anyio
 from mirror.errors import MirrorError, RegistryError
 from mirror.registry.sharing import Chunks
 from mirror.registry.spare import Spare
-from mirror.wire.spread import Spread
 
 # Bytes of a piece: large enough that its request is small beside it, small enough to keep
 # as many of them in memory as there are connections to a blob.
@@ -43,8 +42,9 @@ class Spreading:
         self._reading: Chunks | None = open_at(first)
         self._pieces: deque[_Piece] = deque()
         self._assigned = 0
-        self._spread = Spread(spare.clock())
+        self._spread = spare.spread
         self._closed = False
+        spare.readings[self] = None
 
     def __aiter__(self) -> Self:
         return self
@@ -53,18 +53,20 @@ class Spreading:
         began = self._spare.clock()
         chunk = await self._next()
         if not chunk:
+            self._spare.readings.pop(self, None)
             raise StopAsyncIteration
         self._position += len(chunk)
         now = self._spare.clock()
         self._spread.waited(now - began)
-        self._spread.look(now, len(self._pieces) + (self._reading is not None))
-        if self._spread.wanted > 1 and self._spare.useful:
+        self._spare.look(now)
+        if self._spread.wanted > 1:
             self._assign()
         return chunk
 
     async def aclose(self) -> None:
         """Give all connections back."""
         self._closed = True
+        self._spare.readings.pop(self, None)
         self._drop_pieces()
         if self._reading is not None:
             await self._reading.aclose()
@@ -118,7 +120,7 @@ class Spreading:
             if self._size - self._position < WORTHWHILE:
                 return
             self._assigned = self._position + (PIECE if self._reading is not None else 0)
-        while self._assigned < self._size and self._connections < self._spread.wanted:
+        while self._assigned < self._size and self.connections < self._spread.wanted:
             # Without a reading the first piece has the connection of the task itself.
             owned = self._reading is None and not self._pieces
             if not owned and not self._spare.take():
@@ -130,7 +132,8 @@ class Spreading:
             self._spare.start(self._fetch, piece)
 
     @property
-    def _connections(self) -> int:
+    def connections(self) -> int:
+        """Those in use, or kept for bytes that wait to be given out."""
         return len(self._pieces) + (self._reading is not None)
 
     async def _fetch(self, piece: "_Piece") -> None:
@@ -141,7 +144,7 @@ class Spreading:
                     piece.put(chunk)
                     self._spread.took(len(chunk))
         except MirrorError:
-            self._spare.fails()  # one reading goes on from there, and says what is wrong
+            self._spread.fails()  # one reading goes on from there, and says what is wrong
         finally:
             with anyio.CancelScope(shield=True):
                 await chunks.aclose()
@@ -153,7 +156,7 @@ class Spreading:
 
     def _give_up(self) -> None:
         """Have nothing more to do with pieces."""
-        self._spread.give_up()
+        self._spread.fails()
         self._drop_pieces()
 
     def _drop_pieces(self) -> None:

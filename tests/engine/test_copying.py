@@ -12,7 +12,7 @@ from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
 from mirror.engine.copying import copy
-from mirror.errors import ExitCode
+from mirror.errors import ExitCode, Side
 from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
@@ -692,3 +692,79 @@ async def test_a_limited_rate_is_kept_by_all_bodies_together(
     assert told.statuses == {Status.COPIED: 1}
     # The last chunk waits for its own bytes too; a tenth of a second is free.
     assert hurry.now >= traffic.moved / 1000 - 0.1
+
+
+async def test_a_blob_is_asked_for_while_its_session_is_opened(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    await mirrored("S/a:1=T/a")
+    simple(source, "a", "1", "y")
+    asked_for = anyio.Event()
+
+    async def note() -> None:
+        asked_for.set()
+
+    source.faults.append(Fault("GET", "/blobs/", after=note, times=9))
+    target.faults.append(Fault("POST", "/uploads/", after=asked_for.wait, times=9))
+    with anyio.fail_after(20):
+        result = await mirrored("S/a:1=T/a")
+
+    assert result.statuses == {Status.COPIED: 1}
+
+
+async def test_a_session_that_cannot_be_opened_leaves_no_reading_behind(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1", "x")
+    await mirrored("S/a:1=T/a")
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer("big", 9_000_000)], "1")
+    target.faults.append(Fault("POST", "/uploads/", 403, times=9))
+
+    result = await mirrored("S/a:1=T/a")
+
+    (image,) = result.failures
+    assert image.error is not None
+    assert image.error.place is not None
+    assert image.error.place.side is Side.DESTINATION
+
+
+async def test_connections_are_used_again_and_again(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    for n in range(40):
+        simple(source, f"app{n}", "1", "base", f"own{n}")
+
+    result = await mirrored("S/*=T/*", max_per_registry=8)
+
+    assert result.statuses == {Status.COPIED: 40}
+    for registry in (source, target):
+        connections = {request.connection for request in registry.log}
+        assert len(connections) <= 8
+        assert len(registry.log) >= 120
+
+
+async def test_no_more_requests_are_in_flight_than_allowed(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    flying, most = Counter[str](), Counter[str]()
+
+    def watch(registry: EmbeddedRegistry) -> None:
+        async def begin() -> None:
+            flying[registry.host] += 1
+            most[registry.host] = max(most[registry.host], flying[registry.host])
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            flying[registry.host] -= 1
+
+        registry.faults.append(Fault(after=begin, times=10**6))
+
+    for n in range(30):
+        simple(source, f"app{n}", "1", "base", f"own{n}")
+    watch(source)
+    watch(target)
+
+    result = await mirrored("S/*=T/*", max_per_registry=5)
+
+    assert result.statuses == {Status.COPIED: 30}
+    assert max(most.values()) == 5

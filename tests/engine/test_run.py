@@ -5,8 +5,9 @@ import pytest
 
 from mirror.engine.run import run
 from mirror.engine.schedule import Schedule
-from mirror.errors import MirrorError, NotFound
+from mirror.errors import MirrorError, NotFound, Side
 from mirror.events import AdmissionClosed, Effort, Event, ImageSettled, Status
+from mirror.image.reference import Registry
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -131,3 +132,24 @@ async def test_a_deadline_is_told_of_while_what_has_begun_still_runs() -> None:
         await run(planner(9), Schedule(per_registry=2), perform, take, deadline=0.01)
 
     assert set(told.images.values()) == {Status.DEFERRED}
+
+
+async def test_a_slot_that_is_given_back_is_used_although_nothing_ended() -> None:
+    schedule = Schedule(per_registry=1)
+    told, lent = Told(), Registry("s.io")
+    assert schedule.lend(lent)
+
+    async def perform(task: Task, _: Effort) -> Answer:
+        assert isinstance(task, Resolve)
+        if task.side is Side.DESTINATION:
+            return None
+        raise NotFound("404")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, planner(1), schedule, perform, told)
+            await anyio.wait_all_tasks_blocked()
+            assert told.images == {}
+            schedule.give_back(lent)
+
+    assert told.images == {"s.io/a:0": Status.FAILED}

@@ -1,5 +1,6 @@
 """Scheduling decisions, seen without an event loop."""
 
+import heapq
 from dataclasses import dataclass
 from random import Random
 
@@ -207,3 +208,64 @@ def test_a_registry_that_pushes_back_gets_fewer_until_it_is_well_again() -> None
         most = max(most, len(running)) if turn < 40 and turn > 8 else most
     assert most == 4
     assert len(running) == 8
+
+
+def seconds_until_done(work: dict[str, list[Work]], costs: dict[str, int]) -> dict[str, int]:
+    """Run tasks on a clock of their own; return when the last one of each host was done."""
+    schedule = scheduled(*(task for tasks in work.values() for task in tasks), per_registry=16)
+    running: list[tuple[int, str, Work]] = []
+    now, done = 0, dict[str, int]()
+    while True:
+        for task in schedule.start():
+            assert isinstance(task, Work)
+            heapq.heappush(running, (now + costs[task.on[-1]], task.name, task))
+        if not running:
+            return done
+        now, _, task = heapq.heappop(running)
+        schedule.finish(task, succeeded=True)
+        done[task.on[-1]] = now
+
+
+def test_a_host_ten_times_slower_does_not_hold_up_another_with_the_same_source() -> None:
+    def blobs(host: str) -> list[Work]:
+        return [Work(f"{host}{n}", on=f"a{host}", rank=Rank.COPY, size=n + 1) for n in range(240)]
+
+    costs = {"b": 1, "c": 10}
+    alone = seconds_until_done({"b": blobs("b")}, costs)
+    both = seconds_until_done({"b": blobs("b"), "c": blobs("c")}, costs)
+
+    # Each has half of the source as long as both want it; the slow one loses little by it.
+    assert alone["b"] == 20
+    assert both["b"] == 40
+    assert both["c"] <= 220
+
+
+def test_a_share_that_nobody_wants_is_everybodys() -> None:
+    schedule = scheduled(
+        *(Work(f"b{n}", on="ab", rank=Rank.COPY, size=1) for n in range(20)),
+        *(Work(f"c{n}", on="ac", rank=Rank.COPY, size=9) for n in range(2)),
+        per_registry=16,
+    )
+    started = names(schedule.start()).split()
+
+    assert len(started) == 12
+    assert {"c0", "c1"} < set(started)
+
+
+def test_a_slot_is_lent_only_where_nobody_waits_for_it() -> None:
+    blobs = [Work(str(n), rank=Rank.COPY, size=1) for n in range(4)]
+    schedule = scheduled(*blobs[:2], per_registry=4)
+    schedule.start()
+    a, freed = Registry("a"), list[bool]()
+    schedule.freed = lambda: freed.append(True)
+
+    assert schedule.lend(a)
+    assert not schedule.lend(a), "a quarter is for small requests"
+    schedule.add(blobs[2:])
+    assert schedule.start() == []
+    schedule.give_back(a)
+    assert freed == [True]
+    assert names(schedule.start()) == "2"
+    assert not schedule.lend(a)
+    schedule.finish(blobs[0], succeeded=True)
+    assert not schedule.lend(a), "3 waits"

@@ -11,6 +11,8 @@ import trustme
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
+from mirror.demo.fault import Fault
+from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import Dropped, NetworkError
 from mirror.events import Event, RequestSent
 from mirror.options import Timeouts
@@ -196,6 +198,53 @@ async def test_nothing_is_sent_twice_by_itself(transport: Transport) -> None:
                     pass
         group.cancel_scope.cancel()
     assert len(asked) == 3
+
+
+async def test_connections_opened_ahead_are_used_by_the_requests_that_follow() -> None:
+    registry = EmbeddedRegistry(keep_log=True)
+    told: list[Event] = []
+    async with (
+        registry.running() as host,
+        Transport(told.append, Trust(), Proxies()) as transport,
+        anyio.create_task_group() as group,
+    ):
+        url = f"http://{host}/v2/"
+        async with anyio.create_task_group() as opening:
+            for _ in range(5):
+                opening.start_soon(transport.open_ahead, url, 3)
+        assert (registry.log, told) == ([], [])
+
+        meeting = anyio.Event()
+        registry.faults.append(Fault(after=meeting.wait, times=3))
+        for _ in range(3):
+            group.start_soon(body, transport, url)
+        await anyio.wait_all_tasks_blocked()
+        await transport.open_ahead(url, 3)
+        meeting.set()
+    assert len({request.connection for request in registry.log}) == 3
+
+
+async def test_the_connection_that_was_used_last_is_used_first() -> None:
+    registry = EmbeddedRegistry(keep_log=True)
+    async with (
+        registry.running() as host,
+        Transport(lambda _: None, Trust(), Proxies()) as transport,
+    ):
+        url = f"http://{host}/v2/"
+        await body(transport, url)
+        await transport.open_ahead(url, 2)
+        await body(transport, url)
+    assert len({request.connection for request in registry.log}) == 1
+
+
+async def test_what_cannot_be_opened_ahead_is_told_to_who_needs_it(transport: Transport) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+
+    await transport.open_ahead(url, 1)
+
+    assert "no connection" in str(await failure(transport, url))
 
 
 async def test_a_silent_server_is_given_up() -> None:
