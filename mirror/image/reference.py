@@ -145,9 +145,9 @@ class Reference:
 def split_reference(text: str) -> tuple[str, str | None, str | None]:
     """Cut ``name[:tag][@digest]`` into its parts, none of them checked yet."""
     name, at, digest = text.removeprefix("docker://").partition("@")
-    head, slash, tail = name.rpartition("/")
-    tail, colon, tag = tail.partition(":")
-    return head + slash + tail, tag if colon else None, digest if at else None
+    colon = name.find(":", name.rfind("/") + 1)
+    tag = name[colon + 1 :] if colon >= 0 else None
+    return name if tag is None else name[:colon], tag, digest if at else None
 
 
 @lru_cache(maxsize=10_000)

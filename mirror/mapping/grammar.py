@@ -16,7 +16,7 @@ for a registry to say, and `mirror.mapping.wildcard` puts it in.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -86,6 +86,11 @@ class Source:
         return self.path.endswith("*")
 
     @property
+    def many(self) -> bool:
+        """Whether a registry has to say which images are meant."""
+        return self.path.endswith("*") or self.many_tags
+
+    @property
     def many_tags(self) -> bool:
         """Whether the repository's tag list has to say which tags are meant."""
         return self.digest is None and (self.tag is None or "*" in self.tag)
@@ -140,16 +145,18 @@ def parse(arguments: Iterable[str] = (), documents: Iterable[Document] = ()) -> 
         reader.document(document)
     if reader.problems:
         raise MappingError(tuple(reader.problems))
-    return tuple(reader.rules.values())
+    return tuple(reader.rules)
 
 
 class _Reader:
     """Collects rules and problems; knows which destinations are taken."""
 
     def __init__(self) -> None:
-        self.rules: dict[tuple[Source, Target], Rule] = {}
+        self.rules: list[Rule] = []
         self.problems: list[str] = []
-        self._taken: dict[Reference, Rule] = {}
+        # By their parts, since a file may have a hundred thousand, and those hash quickly.
+        self._known: set[tuple[object, ...]] = set()
+        self._taken: dict[tuple[str, ...], Rule] = {}
 
     def arguments(self, words: list[str]) -> None:
         """Read the words of a command line."""
@@ -161,16 +168,30 @@ class _Reader:
 
     def document(self, document: Document) -> None:
         """Read a mapping file, line by line."""
+        name = document.name
+        for number, line in enumerate(self._lines(document), start=1):
+            if "#" in line:
+                line = _COMMENT.sub("", line)
+            if text := line.strip(" \t"):
+                self._line(_BLANK.split(text), Origin(name, number))
+
+    def _lines(self, document: Document) -> Iterator[str]:
+        """Decode a document; a line that cannot be read is a problem, and empty."""
+        try:
+            whole = document.content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            pass
+        else:
+            yield from (line.removesuffix("\r") for line in whole.split("\n"))
+            return
         for number, raw in enumerate(document.content.split(b"\n"), start=1):
-            origin = Origin(document.name, number)
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
+                origin = Origin(document.name, number)
                 self._problem(origin, f"not UTF-8 at byte {error.start + 1} of the line")
-                continue
-            text = _COMMENT.sub("", line.removesuffix("\r")).strip(" \t")
-            if text:
-                self._line(_BLANK.split(text), origin)
+                line = ""
+            yield line.removesuffix("\r")
 
     def _line(self, words: list[str], origin: Origin) -> None:
         if any("=" in word for word in words):
@@ -198,25 +219,30 @@ class _Reader:
                 _read("source", source, _source), _read("destination", target, _target), origin
             )
             _check(rule)
-            self._claim(rule)
+            if self._is_new(rule):
+                self.rules.append(rule)
         except ValueError as problem:
             self._problem(origin, str(problem))
-        else:
-            self.rules.setdefault((rule.source, rule.target), rule)
 
-    def _claim(self, rule: Rule) -> None:
-        """Raise ValueError if another source was promised this rule's destination."""
-        if rule.source.many_repositories or rule.source.many_tags:
-            return
-        destination = rule.target.reference(rule.source)
-        if destination.tag is None:
-            return
-        other = self._taken.setdefault(destination, rule)
-        if other.source != rule.source:
+    def _is_new(self, rule: Rule) -> bool:
+        """Whether nobody asked for the same before.
+
+        Raises ValueError if another source was promised this rule's destination.
+        """
+        source, target = rule.source, rule.target
+        tag = None if source.many else target.tag if target.tag is not None else source.tag
+        if tag is None:
+            parts = (source.registry.host, source.path, source.tag, source.digest)
+            count = len(self._known)
+            self._known.add((*parts, target.registry.host, target.path))
+            return len(self._known) > count
+        other = self._taken.setdefault((target.registry.host, target.path, tag), rule)
+        if other is not rule and other.source != source:
             raise ValueError(
-                f"{destination} is the destination of two sources, "
-                f"{other.source} ({other.origin}) and {rule.source}"
+                f"{target.reference(source)} is the destination of two sources, "
+                f"{other.source} ({other.origin}) and {source}"
             )
+        return other is rule
 
     def _problem(self, origin: Origin, text: str) -> None:
         self.problems.append(f"{origin}: {text}")
@@ -283,11 +309,11 @@ def _check_name(registry: Registry, path: str, sample: str) -> None:
 def _check(rule: Rule) -> None:
     """Raise ValueError if source and target do not fit each other."""
     source, target = rule.source, rule.target
-    if source.many_repositories and "*" not in target.path:
-        raise ValueError(
-            f"{source} names many repositories; the destination {target} needs a '*' too"
-        )
-    if "*" in target.path and not source.many_repositories:
+    if source.many_repositories is not ("*" in target.path):
+        if source.many_repositories:
+            raise ValueError(
+                f"{source} names many repositories; the destination {target} needs a '*' too"
+            )
         raise ValueError(
             f"the destination {target} has a '*', the path of its source {source} has none"
         )

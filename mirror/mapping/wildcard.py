@@ -1,4 +1,4 @@
-"""What ``*`` stands for: rules become pairs, once the names there are are known.
+"""What ``*`` stands for: rules for many images become rules for one, then pairs.
 
 Pure: the catalog and the tag lists are given.  `mirror.mapping.grammar` has
 checked that source and target fit each other.
@@ -51,8 +51,8 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
         yield Rule(source, replace(rule.target, path=there.path), rule.origin)
 
 
-def pairs(rule: Rule, tags: Iterable[str]) -> Iterator[Pair]:
-    """Give one pair for every tag that the source's pattern matches.
+def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
+    """Give one rule for every tag that the source's pattern matches.
 
     Names that cannot be tags are passed over: Artifactory lists digests, and
     Nexus empty names.
@@ -60,7 +60,7 @@ def pairs(rule: Rule, tags: Iterable[str]) -> Iterator[Pair]:
     matches = re.compile(_pattern(rule.source.tag or "*"), re.DOTALL).fullmatch
     for tag in tags:
         if is_tag(tag) and matches(tag):
-            yield pair(Rule(replace(rule.source, tag=tag), rule.target, rule.origin))
+            yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin)
 
 
 def _pattern(glob: str) -> str:

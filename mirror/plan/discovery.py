@@ -1,17 +1,19 @@
-"""Finding out which images the mappings name: rules become pairs.
+"""Finding out which images the mappings name: rules become rules for single images.
 
-Rules without ``*`` are pairs at once; the others wait for a catalog or a tag
+Rules without ``*`` are that already; the others wait for a catalog or a tag
 list.  A pattern that matches nothing at all is a failure.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from mirror.errors import MirrorError, NotFound, Place, Side
 from mirror.events import Effort
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import Pair, pair, pairs, repositories
+from mirror.mapping.wildcard import repositories, singles
 from mirror.plan.inquiry import Asker, Inquiry, Then
 from mirror.plan.task import Answer, ListCatalog, ListTags
 
@@ -33,13 +35,21 @@ class _Pending(Asker):
         return self.over
 
 
+class Found(Protocol):
+    """Takes rules without ``*`` as they become known."""
+
+    def __call__(self, rules: Iterable[Rule], *, unique: bool = False) -> None:
+        """Take some; with ``unique`` there are no others, and no two go to one place."""
+        ...
+
+
 class Discovery:
-    """Rules on their way to pairs."""
+    """Rules on their way to single images."""
 
     def __init__(
         self,
         inquiry: Inquiry,
-        found: Callable[[Iterable[Pair]], None],
+        found: Found,
         failed: Callable[[Rule, MirrorError], None],
     ) -> None:
         self._inquiry = inquiry
@@ -49,14 +59,15 @@ class Discovery:
         self._lists: dict[ListCatalog | ListTags, tuple[str, ...]] = {}
 
     def begin(self, rules: Iterable[Rule]) -> None:
-        """Take the mappings; pairs come out in their order as far as they are known."""
-        known: list[Pair] = []
+        """Take the mappings; single images come out in their order as far as they are known."""
+        known: deque[Rule] = deque()
         for rule in rules:
-            if rule.source.many_repositories or rule.source.many_tags:
+            if rule.source.many:
                 self._list(rule)
             else:
-                known.append(pair(rule))
-        self._found(known)
+                known.append(rule)
+        # The grammar has seen to it that no two of these go to one place.
+        self._found(known, unique=not self._pending)
 
     def abandon(self) -> list[Rule]:
         """Give up; return the rules whose images are not known yet."""
@@ -113,7 +124,7 @@ class Discovery:
                 read = partial(self._repository_read, pending, waiting)
                 self._ask(waiting, ListTags(one.source.repository), read)
         else:
-            self._found(pair(one) for one in found)
+            self._found(found)
 
     def _tags_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
         del self._pending[pending]
@@ -121,7 +132,7 @@ class Discovery:
         if not isinstance(answer, tuple):
             self._failed(rule, _as_error(answer))
             return
-        found = list(pairs(rule, answer))
+        found = list(singles(rule, answer))
         if not found:
             self._failed(rule, _nothing_matches(rule, "tag"))
         self._found(found)
@@ -133,7 +144,7 @@ class Discovery:
         del self._pending[pending]
         catalog.unlisted -= 1
         if isinstance(answer, (tuple, NotFound)):
-            found = list(pairs(pending.rule, answer)) if isinstance(answer, tuple) else []
+            found = list(singles(pending.rule, answer)) if isinstance(answer, tuple) else []
             catalog.found += len(found)
             self._found(found)
         else:

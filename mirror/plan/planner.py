@@ -27,7 +27,7 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import Pair
+from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
 from mirror.plan.discovery import Discovery
 from mirror.plan.gathering import Gathering
@@ -88,11 +88,11 @@ class Planner:
         self._gathering = Gathering(
             self._inquiry, self._knowledge, force=options.force, repairs=options.retries
         )
-        self._queues: defaultdict[_Route, deque[Pair]] = defaultdict(deque)
+        self._queues: defaultdict[_Route, deque[Rule]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
         self._open_on: Counter[_Route] = Counter()
         self._foreseen: Counter[_Route] = Counter()
-        self._claimed: dict[tuple[Reference, Reference | None], Reference] = {}
+        self._claimed: dict[tuple[Reference, Reference | None], Pair] = {}
         self._discovery.begin(rules)
 
     def tasks(self) -> list[Task]:
@@ -131,33 +131,37 @@ class Planner:
 
     def _defer_waiting(self) -> None:
         for queue in self._queues.values():
-            for pair in queue:
-                self._tell(pair, Status.DEFERRED)
+            for rule in queue:
+                self._tell(pair(rule), Status.DEFERRED)
         for rule in self._discovery.abandon():
             self._tell_rule(rule, Status.DEFERRED)
         self._queues.clear()
 
-    def _queue(self, found: Iterable[Pair]) -> None:
+    def _queue(self, rules: Iterable[Rule], *, unique: bool = False) -> None:
         count = 0
-        for pair in found:
-            # Only a tag can be claimed: a digest is the same whoever brings it.
-            claimed = (pair.destination, None if pair.destination.tag else pair.source)
-            other = self._claimed.get(claimed)
-            if other is None:
+        for rule in rules:
+            if unique or self._claim(rule):
                 count += 1
-                self._claimed[claimed] = pair.source
-                self._queues[_route(pair)].append(pair)
-            elif other != pair.source:
-                self.events.append(ImagesFound(1))
-                self._tell(pair, Status.FAILED, error=_taken(pair, other))
+                self._queues[rule.source.registry, rule.target.registry].append(rule)
         if count:
             self.events.append(ImagesFound(count))
+
+    def _claim(self, rule: Rule) -> bool:
+        """Whether a rule is the first to its destination; a second one from elsewhere fails."""
+        one = pair(rule)
+        # Only a tag can be claimed: a digest is the same whoever brings it.
+        claimed = (one.destination, None if one.destination.tag else one.source)
+        other = self._claimed.setdefault(claimed, one)
+        if other.source != one.source:
+            self.events.append(ImagesFound(1))
+            self._tell(one, Status.FAILED, error=_taken(one, other.source))
+        return other is one
 
     def _admit(self) -> None:
         window = _OPEN_PER_SLOT * self._options.max_per_registry
         for route, queue in list(self._queues.items()):
             while queue and self._open_on[route] < window:
-                self._open_image(queue.popleft())
+                self._open_image(pair(queue.popleft()))
             if not queue:
                 del self._queues[route]
 
