@@ -25,7 +25,9 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## measure, and print what is measured
+bench: $(READY)  ## measure ourselves and the peers that are on PATH, against the targets
+	@tests/real/provide
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:

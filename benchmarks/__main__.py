@@ -1,11 +1,76 @@
-"""Run every benchmark and print its line; nothing here is a test."""
+"""Run the benchmarks, print what was measured against its targets, and keep it.
 
-from benchmarks import catalog, one_blob, schedule, startup, trouble
+    python -m benchmarks [--rounds N] [NAME ...]
+
+Names are those of the scenarios in ``benchmarks/README.md``; without any, all are run.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import catalog, scale, schedule, single, startup, trouble
+from benchmarks.registries import NEEDED
+from benchmarks.results import Finding, table, write
+
+Scenario = Callable[[int], Iterator[Finding]]
+SCENARIOS: dict[str, Scenario] = {
+    "startup": startup.findings,
+    "schedule": schedule.findings,
+    "catalog": catalog.findings,
+    "distant": single.distant,
+    "unchanged": catalog.unchanged,
+    "large": single.large,
+    "throttled": single.throttled,
+    "fan": single.fan,
+    "scale": scale.findings,
+    "trouble": trouble.findings,
+}
+_RESULTS = Path(__file__).parent / "results"
 
 
-def main() -> None:
-    for measure in (startup, schedule, catalog, one_blob, trouble):
-        print(measure.line(), flush=True)
+def main() -> int:
+    """Measure what was asked for; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="of each tool, in turns (3)")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="where to write them")
+    asked = parser.parse_args()
+    if unknown := [name for name in asked.names if name not in SCENARIOS]:
+        parser.error(f"no such scenario: {', '.join(unknown)}")
+    if missing := [name for name in NEEDED if shutil.which(name) is None]:
+        parser.error(f"{' and '.join(missing)} must be on PATH")
+    found: list[Finding] = []
+    for name in asked.names or SCENARIOS:
+        for finding in SCENARIOS[name](asked.rounds):
+            found.append(finding)
+            print(_said(finding), flush=True)
+    print("\n" + table(found))
+    write(asked.results, found)
+    _draw(asked.results, found)
+    missed = [check for finding in found for check in finding.checks if check.verdict == "MISS"]
+    print(f"written to {asked.results}; {len(missed)} targets missed")
+    return 1 if missed else 0
 
 
-main()
+def _said(finding: Finding) -> str:
+    lines = [f"{finding.name}: {finding.title}"]
+    lines += [f"  {row.tool:24} {row.wall:7.2f} s wall {row.cpu:7.2f} s CPU "
+              f"{row.memory / 2**20:6.0f} MiB" for row in finding.rows]  # fmt: skip
+    lines += [f"  {check.verdict:7} {check}" for check in finding.checks]
+    return "\n".join([*lines, *(f"  {note}" for note in finding.notes)])
+
+
+def _draw(folder: Path, found: list[Finding]) -> None:
+    try:
+        from benchmarks import plot
+    except ImportError:
+        print("no pictures: pip install 'oci-mirror[bench]' brings matplotlib", file=sys.stderr)
+        return
+    plot.write(folder, found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

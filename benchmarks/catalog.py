@@ -1,110 +1,77 @@
-"""50 repositories x 4 tags x 2 platforms between two docker-registry processes, beside skopeo."""
+"""Catalogs of many images that share layers: fresh, far away, and unchanged."""
 
 import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 
-from tests.real.conftest import RealRegistry, running
-from tests.real.pusher import OCI, Pusher, layer
+from benchmarks.measure import Command
+from benchmarks.peers import MIRROR, Job, Peer, present
+from benchmarks.registries import compare, fill, fresh, workplace
+from benchmarks.results import Finding, against_best
+from benchmarks.way import Distance
 
-_ROUNDS = 3
-_REPOSITORIES, _TAGS, _PLATFORMS = 50, 4, ("amd64", "arm64")
+_NEAR_BY = Distance(round_trip=0.02, opening=0.02)
+_FAR_AWAY = Distance(round_trip=0.1, opening=0.1)
 
 
-def line() -> str:
-    """Measure, and say it in a line."""
-    if shutil.which("docker-registry") is None or shutil.which("skopeo") is None:
-        return "catalog: docker-registry and skopeo are needed on PATH"
-    times: dict[str, list[float]] = {"mirror": [], "skopeo": [], "unchanged": []}
-    requests = 0
-    with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
-        Path(folder, "origin").mkdir()
-        with running(Path(folder, "origin")) as origin:
-            names = fill(origin)
-            for number in range(_ROUNDS):
-                with fresh(folder, f"m{number}") as target:
-                    words = Path(folder, "mappings.txt")
-                    words.write_text(mappings(names, origin, target))
-                    target.requests()
-                    times["mirror"].append(_timed(partial(_mirror, words)))
-                    requests = target.requests().total()
-                    times["unchanged"].append(_timed(partial(_mirror, words)))
-                with fresh(folder, f"s{number}") as target:
-                    times["skopeo"].append(
-                        _timed(partial(_skopeo, names, origin, target, workers=4))
-                    )
-    mirror, skopeo, unchanged = (statistics.median(times[k]) for k in times)
-    return (
-        f"catalog, {_REPOSITORIES} repositories x {_TAGS} tags x {len(_PLATFORMS)} platforms: "
-        f"mirror {mirror:.2f} s with {requests} destination requests, skopeo (4 at once) "
-        f"{skopeo:.2f} s, ratio {mirror / skopeo:.2f}; unchanged {unchanged:.2f} s "
-        f"(medians of {_ROUNDS})"
-    )
+def findings(rounds: int) -> Iterator[Finding]:
+    """Measure fresh catalogs at three distances."""
+    with workplace() as folder, fresh(folder, "origin") as origin:
+        images = fill(origin)
+        for name, title, distance, target in (
+            ("catalog", "fresh catalog: 50 repositories x 4 tags x 2 platforms", Distance(), 0.7),
+            ("catalog-20ms", "the same, 20 ms round trip", _NEAR_BY, 0.6),
+        ):
+            rows = compare(present(), rounds, images, origin, folder, distance=distance)
+            cpu = 0.8 if name == "catalog" else None
+            yield Finding(name, title, rows, against_best(rows, wall=target, cpu=cpu))
+        rows = compare(
+            present(), rounds, images[::8], origin, folder,
+            distance=_FAR_AWAY, at_once=25, requests=128,
+        )  # fmt: skip
+        title = "25 repositories, 100 ms round trip, 128 in flight"
+        yield Finding("far", title, rows, against_best(rows, wall=0.3))
 
 
-def in_memory() -> str | None:
-    """Keep registries on a memory file system where there is one."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - not a fixed name
+class _Blind(Peer):
+    """Two HEADs for each tag and nothing else, by a compiled client: what nobody can go below."""
+
+    name = "curl"
+
+    @property
+    def present(self) -> bool:
+        """See `Peer`."""
+        return shutil.which("curl") is not None
+
+    def command(self, job: Job) -> Command:
+        """See `Peer`."""
+        lines = ["head", "silent", "parallel", f"parallel-max = {2 * job.requests}"]
+        lines.append('header = "Accept: application/vnd.oci.image.index.v1+json"')
+        for pair in job.pairs:
+            for reference in pair:
+                host, _, name = reference.partition("/")
+                path, _, tag = name.rpartition(":")
+                lines += [
+                    f'url = "http://{host}/v2/{path}/manifests/{tag}"',
+                    'output = "/dev/null"',
+                ]
+        file = job.folder / "curl.txt"
+        file.write_text("\n".join(lines) + "\n")
+        return Command(["curl", "--config", str(file)])
 
 
-def fresh(folder: str, name: str) -> AbstractContextManager[RealRegistry]:
-    """Run a registry with nothing in it while the block lasts."""
-    Path(folder, name).mkdir()
-    return running(Path(folder, name))
-
-
-def fill(origin: RealRegistry) -> list[str]:
-    pusher = Pusher(origin.host)
-    names = [f"team{n % 5}/app{n}" for n in range(_REPOSITORIES)]
-    bases = {arch: layer(f"base-{arch}", 400_000) for arch in _PLATFORMS}
-    for name in names:
-        for tag in range(_TAGS):
-            children = []
-            for arch, base in bases.items():
-                blobs = (base, layer(f"{name}-{arch}", 60_000), layer(f"{name}-{tag}-{arch}", 9000))
-                layers = [pusher.blob(name, blob, f"{OCI}.layer.v1.tar") for blob in blobs]
-                children.append(pusher.image(name, layers, arch))
-            pusher.index(name, f"v{tag}", children)
-    return names
-
-
-def mappings(names: list[str], origin: RealRegistry, target: RealRegistry) -> str:
-    lines = (
-        f"{origin.host}/{name}:v{tag}={target.host}/{name}\n"
-        for name in names
-        for tag in range(_TAGS)
-    )
-    return "".join(lines)
-
-
-def _mirror(mappings: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "mirror", "-q", "--file", str(mappings)],
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def _skopeo(names: list[str], origin: RealRegistry, target: RealRegistry, *, workers: int) -> None:
-    pairs = "".join(
-        f"docker://{origin.host}/{name}:v{tag} docker://{target.host}/{name}:v{tag}\n"
-        for name in names
-        for tag in range(_TAGS)
-    )
-    subprocess.run(
-        ["xargs", "-P", str(workers), "-L", "1", "skopeo", "copy", "--all", "--quiet",
-         "--src-tls-verify=false", "--dest-tls-verify=false"],
-        input=pairs.encode(), check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def _timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def unchanged(rounds: int) -> Iterator[Finding]:
+    """Measure 2000 tags that are there already."""
+    with (
+        workplace() as folder,
+        fresh(folder, "origin") as origin,
+        fresh(folder, "target") as target,
+    ):
+        images = fill(origin, repositories=50, tags=40, platforms=("amd64",))
+        compare([MIRROR], 1, images, origin, folder, target=target)
+        tools = [tool for tool in present() if tool.name in ("mirror", "regsync")]
+        blind = _Blind()
+        rows = compare([*tools, blind], rounds, images, origin, folder, target=target)
+        yield Finding(
+            "unchanged", "2000 unchanged tags", rows, against_best(rows[:-1], wall=1.0),
+            ["curl sends the same 4000 HEADs blindly: a floor, and no peer"],
+        )  # fmt: skip

@@ -4,6 +4,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+
+from benchmarks.results import Check, Finding
 
 _ROUNDS = 15
 _EMPTY = """
@@ -16,19 +19,19 @@ app()
 _TARGET = 1.3
 
 
-def line() -> str:
-    """Measure, and say it in a line."""
+def findings(_: int) -> Iterator[Finding]:
+    """Measure what the help costs."""
     times: dict[str, list[float]] = {"empty": [], "mirror": []}
     for _ in range(_ROUNDS):
         times["empty"].append(_seconds("-c", _EMPTY, "--help"))
         times["mirror"].append(_seconds("-m", "mirror", "--help"))
     empty, mirror = (statistics.median(times[name]) for name in ("empty", "mirror"))
     ratio = mirror / empty
-    verdict = "pass" if ratio <= _TARGET else "miss"
-    return (
-        f"mirror --help: {mirror * 1000:.0f} ms, an empty typer application {empty * 1000:.0f} ms, "
-        f"ratio {ratio:.2f} (target {_TARGET}: {verdict})"
-    )
+    yield Finding(
+        "startup", "mirror --help beside an empty typer application", [],
+        [Check("wall / empty application", ratio, _TARGET)],
+        [f"{mirror * 1000:.0f} ms, {empty * 1000:.0f} ms, medians of {_ROUNDS}"],
+    )  # fmt: skip
 
 
 def _seconds(*words: str) -> float:

@@ -1,18 +1,17 @@
 """Bad weather: what faults, cuts and a killed run cost in requests and bytes."""
 
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio
 
-from benchmarks.catalog import fill, fresh, in_memory, mappings
+from benchmarks.registries import fill, fresh, workplace
+from benchmarks.results import Finding
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.copying import copy
@@ -20,6 +19,7 @@ from mirror.events import Status, Traffic
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.report.result import Result
+from tests.real.conftest import RealRegistry
 from tests.real.pusher import OCI, Pusher
 from tests.real.pusher import layer as content
 from tests.real.trouble import Trouble, Way
@@ -30,12 +30,10 @@ _MIB = 1024 * 1024
 _CUTS = 10
 
 
-def line() -> str:
-    """Measure, and say it in lines."""
-    lines = [anyio.run(_storm)]
-    if shutil.which("docker-registry") is None:
-        return "\n".join([*lines, "cuts and kills: docker-registry is needed on PATH"])
-    return "\n".join([*lines, _cuts(), _killed()])
+def findings(_: int) -> Iterator[Finding]:
+    """Measure faults, cuts and a killed run."""
+    notes = [anyio.run(_storm), _cuts(), _killed()]
+    yield Finding("trouble", "what faults, cuts and a kill cost", [], [], notes)
 
 
 async def _storm() -> str:
@@ -76,7 +74,7 @@ def _cuts() -> str:
         return Trouble(size // (_CUTS + 1), "reset") if direction == "down" else None
 
     with (
-        tempfile.TemporaryDirectory(dir=in_memory()) as folder,
+        workplace() as folder,
         fresh(folder, "origin") as origin,
         fresh(folder, "target") as target,
     ):
@@ -93,17 +91,17 @@ def _cuts() -> str:
 def _killed() -> str:
     """Kill a run in its middle and run again."""
     with (
-        tempfile.TemporaryDirectory(dir=in_memory()) as folder,
+        workplace() as folder,
         fresh(folder, "origin") as origin,
     ):
-        names = fill(origin)
-        words = Path(folder, "mappings.txt")
+        images = fill(origin)
+        words = folder / "mappings.txt"
         with fresh(folder, "whole") as target:
-            words.write_text(mappings(names, origin, target))
+            words.write_text(_mappings(images, origin, target))
             _mirror("--file", str(words)).wait()
             whole = target.requests()
         with fresh(folder, "killed") as target:
-            words.write_text(mappings(names, origin, target))
+            words.write_text(_mappings(images, origin, target))
             first = _mirror("--file", str(words))
             half = whole["PUT uploads"] // 2
             while first.poll() is None and target.log.read_text().count('"PUT /v2/') < half:
@@ -118,6 +116,10 @@ def _killed() -> str:
         f"killed half-way and run again: {before['PUT uploads']} blobs uploaded before, "
         f"{after['PUT uploads']} after, {again} of {whole['PUT uploads']} twice"
     )
+
+
+def _mappings(images: list[str], origin: RealRegistry, target: RealRegistry) -> str:
+    return "".join(f"{origin.host}/{name}={target.host}/{name}\n" for name in images)
 
 
 def _mirror(*words: str) -> subprocess.Popen[bytes]:

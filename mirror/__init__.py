@@ -5,12 +5,13 @@ package and lower floors, never sideways and never up
 (`tests/test_architecture.py` holds this):
 
     0  errors                     every failure, its exit code, its hint
-    1  options, image             what a run was asked for; what an image is
-    2  events, mapping, wire      what happened; what was asked; the protocol
-    3  auth, plan, report, demo   who we are; what must move; what came of it; a registry to try
-    4  registry                   talking to a registry
-    5  engine                     carrying it out
-    6  cli                        the command line
+    1  image                      what an image is
+    2  options                    what a run was asked for
+    3  events, mapping, wire      what happened; what was asked; the protocol
+    4  auth, plan, report, demo   who we are; what must move; what came of it; a registry to try
+    5  registry                   talking to a registry
+    6  engine                     carrying it out
+    7  cli                        the command line
 """
 
 __version__ = "0.1.0"

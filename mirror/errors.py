@@ -15,6 +15,7 @@
     │   ├── Incomplete             it misses what a manifest names
     │   ├── Refused                a rule of its own forbids it       (policy)
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
+    │   ├── NothingSelected        none of the platforms is wanted    (not_found)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
     │   ├── Truncated              not all of it
@@ -154,6 +155,12 @@ class NotFound(RegistryError):
 
     category = "not_found"
     hint = "Check the name; private repositories also answer this to strangers."
+
+
+class NothingSelected(RegistryError):
+    """An index has none of the platforms that are wanted."""
+
+    category = "not_found"
 
 
 class Throttled(RegistryError):

@@ -56,6 +56,8 @@ class ImageSettled:
     bytes_copied: int = 0
     attempts: int = 1
     error: MirrorError | None = None
+    source_digest: Digest | None = None
+    """What the source names, which is another manifest where platforms were chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirror.image.selection import Selection
+
 DEFAULT_MAX_PER_REGISTRY = 16
 DEFAULT_RETRIES = 5
 
@@ -30,6 +32,8 @@ class Options:
     force: bool = False
     skip_mount: bool = False
     skip_missing: bool = False
+    selection: Selection | None = None
+    """The platforms of an index that are wanted; None is all."""
     fail_fast: bool = False
     retries: int = DEFAULT_RETRIES
     """Attempts beyond the first, for one request and for one blob."""

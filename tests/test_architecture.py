@@ -17,7 +17,8 @@ import mirror
 
 FLOORS = [
     {"errors"},
-    {"options", "image"},
+    {"image"},
+    {"options"},
     {"events", "mapping", "wire"},
     {"auth", "plan", "report", "demo"},
     {"registry"},

@@ -14,6 +14,7 @@ import typer.core
 
 from mirror import __version__
 from mirror.cli import parameters as given
+from mirror.cli import values
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
 from mirror.options import (
@@ -123,6 +124,9 @@ def root(
 def copy(
     mappings: given.Mappings = None,
     files: given.Files = None,
+    platform: given.Platforms = None,
+    filter_by_os: given.FilterByOs = None,
+    keep_manifest_list: given.KeepManifestList = False,
     dry_run: given.DryRun = False,
     skip_missing: given.SkipMissing = False,
     force: given.Force = False,
@@ -156,6 +160,7 @@ def copy(
 ) -> None:
     """Copy what the mappings say."""
     options = Options(
+        selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
         dry_run=dry_run,
         force=force,
         skip_mount=skip_mount,
@@ -167,9 +172,9 @@ def copy(
         max_registry=max_registry,
         retries=retries,
         timeouts=Timeouts(connect=connect_timeout, stall=stall_timeout, commit=commit_timeout),
-        limit_rate=given.rate(limit_rate) if limit_rate is not None else None,
-        deadline=given.deadline(deadline) if deadline is not None else None,
-        chunk_size=given.size(chunk_size) if chunk_size is not None else None,
+        limit_rate=values.rate(limit_rate) if limit_rate is not None else None,
+        deadline=values.deadline(deadline) if deadline is not None else None,
+        chunk_size=values.size(chunk_size) if chunk_size is not None else None,
         skip_multiple_scopes=skip_multiple_scopes,
         certificate_authority=certificate_authority,
     )

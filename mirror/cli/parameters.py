@@ -3,15 +3,11 @@
 One alias per option, so that it means the same wherever a command takes it.
 """
 
-import re
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from mirror.cli.moment import seconds_until
 
 _WHAT = "What to copy"
 _HOW = "How to copy it"
@@ -44,33 +40,6 @@ def _option(panel: str, *names: str, meaning: str, **more: Any) -> Any:
     return typer.Option(*names, help=meaning, **more)
 
 
-def size(text: str) -> int:
-    """Read a number of bytes such as ``64MiB`` or ``50MB``; raise BadParameter if it is none."""
-    found = re.fullmatch(r"([0-9]{1,9}) ?([KMG]i?)?B?", text, re.IGNORECASE)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{text!r} is no size: write 64MiB or 50MB")
-    unit = (found[2] or "").lower()
-    base = 1024 if unit.endswith("i") else 1000
-    power = " kmg".index(unit[:1] or " ")
-    return int(found[1]) * int(base**power)
-
-
-def rate(text: str) -> int:
-    """Read bytes per second such as ``50MB/s``; raise BadParameter if it is none."""
-    try:
-        return size(text.removesuffix("/s"))
-    except typer.BadParameter as error:
-        raise typer.BadParameter(f"{text!r} is no rate: write 50MB/s or 10MiB/s") from error
-
-
-def deadline(text: str) -> float:
-    """Read a time of day or a duration as seconds from now; raise BadParameter if it is none."""
-    try:
-        return seconds_until(text, datetime.now())  # noqa: DTZ005 - by the clock on the wall
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 Mappings = Annotated[
     list[str] | None,
     typer.Argument(help="SRC=DST ..., or SRC DST [DST ...].", show_default=False),
@@ -89,6 +58,32 @@ Files = Annotated[
 DryRun = Annotated[
     bool,
     _option(_WHAT, "--dry-run", meaning="Resolve everything and print the plan; change nothing."),
+]
+Platforms = Annotated[
+    list[str] | None,
+    _option(
+        _WHAT,
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        meaning="Keep only these platforms of an index, such as linux/arm64; repeatable.",
+    ),
+]
+FilterByOs = Annotated[
+    str | None,
+    _option(
+        _WHAT,
+        "--filter-by-os",
+        metavar="REGEX",
+        meaning="Keep only platforms of an index in which this is found, such as linux/.*64.",
+    ),
+]
+KeepManifestList = Annotated[
+    bool,
+    _option(
+        _WHAT,
+        "--keep-manifest-list",
+        meaning="With a filter: push the index as it is, with only these platforms behind it.",
+    ),
 ]
 SkipMissing = Annotated[
     bool,

@@ -51,6 +51,8 @@ class Store:
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
+        self.whole_indexes = True
+        """Whether all that an index names must be there."""
         self._content: dict[Digest, bytes] = {}
         self._repositories: dict[str, _Repository] = {}
 
@@ -77,6 +79,10 @@ class Store:
         if digest not in repository.manifests:
             raise Refusal(404, "MANIFEST_UNKNOWN", f"{target} is not in {name}")
         return repository.manifests[digest]
+
+    def manifests(self, name: str) -> list[Digest]:
+        """Return the digests of all manifests of a repository."""
+        return list(self._known(name).manifests)
 
     def referrers(self, name: str, subject: Digest) -> Iterator[Manifest]:
         """Give the manifests whose subject this digest is."""
@@ -176,7 +182,7 @@ class Store:
         for blob in manifest.blobs:
             if not blob.foreign and blob.digest not in repository.blobs:
                 raise Refusal(404, "MANIFEST_BLOB_UNKNOWN", f"{blob.digest} is not in {name}")
-        for child in manifest.manifests:
+        for child in manifest.manifests if self.whole_indexes else ():
             if child.digest not in repository.manifests:
                 raise Refusal(404, "MANIFEST_BLOB_UNKNOWN", f"{child.digest} is not in {name}")
 

@@ -1,7 +1,15 @@
 """One function per kind of task: what carrying it out means."""
 
 from mirror.engine.transfer import Transfer
-from mirror.errors import IntegrityError, MirrorError, NotFound, RegistryError, Side, Truncated
+from mirror.errors import (
+    IntegrityError,
+    MirrorError,
+    NotFound,
+    Refused,
+    RegistryError,
+    Side,
+    Truncated,
+)
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -12,6 +20,7 @@ from mirror.events import (
     Tell,
     Traffic,
 )
+from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.options import Options
@@ -161,8 +170,23 @@ class Performer:
         if task.wait:
             await self._patience.sleep(task.wait)
         client = self._destination(task.destination.repository, effort)
-        await client.put(task.manifest, task.destination.target)
+        target = task.destination.target
+        try:
+            await client.put(task.manifest, target)
+        except Refused:
+            # Immutable tags refuse even what they name already, and that is what was wanted.
+            if not await _names(client, target, task.manifest.digest):
+                raise
+            return
         self._tell(ManifestPushed(task.destination, task.manifest.digest))
+
+
+async def _names(client: Client, target: str, digest: Digest) -> bool:
+    """Whether a tag names this digest; False too if nobody says."""
+    try:
+        return (await client.resolve(target)).digest == digest
+    except MirrorError:
+        return False
 
 
 def _may_differ(error: MirrorError) -> bool:

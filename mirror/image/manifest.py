@@ -9,8 +9,8 @@ specification, manifest.md and image-index.md.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import msgspec
 
@@ -50,11 +50,14 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[!-~
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
 # What BuildKit lists in an index although it is no manifest.
-_LISTED_BLOBS = (
+LISTED_BLOBS = (
     "application/vnd.oci.image.layer.",
     "application/vnd.docker.image.rootfs.",
     "application/vnd.buildkit.cacheconfig.",
 )
+
+_REFERENCE_TYPE = "vnd.docker.reference.type"
+_REFERENCE_DIGEST = "vnd.docker.reference.digest"
 
 _FOREIGN = ("nondistributable", "foreign")
 
@@ -68,6 +71,8 @@ class Descriptor:
     media_type: str = "application/octet-stream"
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
+    attests: Digest | None = None
+    """The manifest beside it in an index that it is an attestation for."""
 
     @property
     def foreign(self) -> bool:
@@ -92,6 +97,8 @@ class Manifest:
     config: Descriptor | None = None
     artifact_type: str = ""
     subject: Digest | None = None
+    sparse: bool = False
+    """Whether it names children that are not needed beside it."""
 
     @property
     def descriptor(self) -> Descriptor:
@@ -102,6 +109,10 @@ class Manifest:
     def is_index(self) -> bool:
         """Whether it lists other manifests."""
         return bool(self.manifests) or self.media_type in (OCI_INDEX, DOCKER_LIST)
+
+    def with_children(self, manifests: tuple[Descriptor, ...]) -> Self:
+        """Return the same index, byte for byte, of whose children only these are needed."""
+        return replace(self, manifests=manifests, sparse=True)
 
     @classmethod
     def parse(cls, content: bytes, media_type: str, digest: Digest | None = None) -> Self:
@@ -124,7 +135,7 @@ class Manifest:
             config = _descriptor(document.config) if document.config else None
             layers = _descriptors((document.layers or []) + (document.blobs or []))
             children = _descriptors(document.manifests or [])
-            listed = tuple(one for one in children if one.media_type.startswith(_LISTED_BLOBS))
+            listed = tuple(one for one in children if one.media_type.startswith(LISTED_BLOBS))
             blobs = (config, *layers, *listed) if config else (*layers, *listed)
             return cls(
                 content,
@@ -152,6 +163,7 @@ class _Descriptor(msgspec.Struct):
     mediaType: str | None = None  # noqa: N815 - the name in the document
     platform: _Platform | None = None
     urls: list[str] | None = None
+    annotations: Any = None
 
 
 class _Document(msgspec.Struct):
@@ -195,10 +207,24 @@ def _descriptor(found: _Descriptor) -> Descriptor:
         found.mediaType or "application/octet-stream",
         _platform(found.platform),
         tuple(found.urls or ()),
+        _attested(found.annotations),
     )
+
+
+def _attested(annotations: Any) -> Digest | None:
+    """Read what BuildKit writes beside the attestations that it lists as children."""
+    found = annotations if isinstance(annotations, dict) else {}
+    if found.get(_REFERENCE_TYPE) != "attestation-manifest":
+        return None
+    try:
+        return Digest.parse(str(found.get(_REFERENCE_DIGEST)))
+    except ValueError:
+        return None
 
 
 def _platform(found: _Platform | None) -> Platform | None:
     if found is None or not (found.os or found.architecture):
         return None
+    if (found.os, found.architecture) == ("unknown", "unknown"):
+        return None  # as BuildKit says of what runs nowhere
     return Platform(found.os, found.architecture, found.variant or "")

@@ -4,6 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+# Names that people use for the ones in manifests, which are Go's.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
+_SYSTEMS = {"macos": "darwin"}
+# The variant that is meant where an index names none.
+_VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -24,4 +29,13 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
             raise ValueError(f"{text!r} is not a platform: write OS/ARCH or OS/ARCH/VARIANT")
-        return cls(*parts)
+        system, architecture, *variant = parts
+        architecture = _ARCHITECTURES.get(architecture, architecture)
+        return cls(_SYSTEMS.get(system, system), architecture, *variant)
+
+    def covers(self, other: "Platform") -> bool:
+        """Whether another is meant by this one: without a variant, every variant is."""
+        if (self.os, self.architecture) != (other.os, other.architecture):
+            return False
+        usual = _VARIANTS.get(self.architecture, "")
+        return not self.variant or self.variant == (other.variant or usual)

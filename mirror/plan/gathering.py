@@ -14,6 +14,8 @@ from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.image.selection import Selection
+from mirror.image.subset import take
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.node import Node
@@ -30,6 +32,7 @@ from mirror.plan.task import (
 
 # Times a manifest is mended and put again that the registry found incomplete.
 _REPAIRS = 4
+_NOT_SPARSE = "The registry wants every child that an index names: leave out --keep-manifest-list."
 # Manifests kept for the next tag that has them, in bytes.
 _KEPT_LIMIT = 16 * 1024 * 1024
 
@@ -86,14 +89,38 @@ class Gathering:
             self._fail(node, _as_error(answer))
             return
         self._keep(answer)
-        node.manifest = answer
+        if node.selection is not None and answer.is_index:
+            self._select(node, answer, node.selection)
+        else:
+            self._read(node, answer)
+
+    def _select(self, node: Node, index: Manifest, selection: Selection) -> None:
+        """Go on with what is wanted of an index."""
+        try:
+            taken = take(index, selection)
+        except MirrorError as error:
+            place = Place(Side.SOURCE, f"{node.source}@{node.digest}", "choosing platforms")
+            self._fail(node, error.at(place))
+            return
+        node.become(taken.digest)
+        if node.digest == node.present and node.ended is not None:
+            node.ended(node, None)
+        elif isinstance(taken, Manifest):
+            self._read(node, taken)
+        else:
+            node.selection = None
+            self.bring(node)
+
+    def _read(self, node: Node, manifest: Manifest) -> None:
+        """Go on with a manifest as it is to be put."""
+        node.manifest = manifest
         if node.source == node.repository:
             self._push(node)  # another tag for what is there already
         elif self._knowledge.needs_look(node.repository):
             task = FindRepository(node.repository, self._knowledge.rehearses(node.repository))
             self._inquiry.ask(node, task, partial(self._repository_found, node))
         else:
-            self._gather(node, answer)
+            self._gather(node, manifest)
 
     def _repository_found(self, node: Node, answer: Answer | MirrorError) -> None:
         assert node.manifest is not None, "a manifest is read before its repository is looked for"
@@ -152,13 +179,18 @@ class Gathering:
         self._inquiry.ask(node, task, partial(self._manifest_put, node))
 
     def _manifest_put(self, node: Node, answer: Answer | MirrorError) -> None:
-        if isinstance(answer, Incomplete) and node.refusals < self._repairs and not node.failed:
+        assert node.manifest is not None, "a manifest is read before it is put"
+        whole = not node.manifest.sparse
+        if isinstance(answer, Incomplete) and not whole:
+            answer.hint = _NOT_SPARSE
+        elif isinstance(answer, Incomplete) and node.refusals < self._repairs and not node.failed:
             self._repair(node)
             return
         if isinstance(answer, MirrorError):
             self._fail(node, answer)
             return
-        self._knowledge.add_manifest(node.repository, node.digest)
+        if whole:
+            self._knowledge.add_manifest(node.repository, node.digest)
         if node.ended is not None:
             node.ended(node, None)
             return

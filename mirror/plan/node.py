@@ -8,6 +8,7 @@ from mirror.events import Effort
 from mirror.image.digest import Digest
 from mirror.image.manifest import Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.image.selection import Selection
 from mirror.plan.inquiry import Asker
 
 
@@ -23,6 +24,10 @@ class Node(Asker):
     destination: Reference
     digest: Digest
     ended: Callable[["Node", MirrorError | None], None] | None = None
+    selection: Selection | None = None
+    """What of it is wanted, if it is an index."""
+    present: Digest | None = None
+    """What its destination names already."""
     depth: int = 0
     bytes_copied: int = 0
     """Bytes of blobs that moved on behalf of the image, if this is its root."""
@@ -49,6 +54,12 @@ class Node(Asker):
         return self.failed or (
             self.ended is None and all(parent.abandoned for parent in self.parents)
         )
+
+    def become(self, digest: Digest) -> None:
+        """Learn that another manifest is wanted in its place."""
+        self.digest = digest
+        if self.destination.tag is None:
+            self.destination = Reference(self.repository, digest=digest)
 
     def begin(self) -> None:
         """Learn that something is moved for it, and so for everything that waits for it."""

@@ -26,6 +26,7 @@ from mirror.events import (
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry
+from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
@@ -64,6 +65,8 @@ class _Image(Asker):
     bytes_copied: int = 0
     """Bytes moved for what the tag named before."""
     unanswered: int = 0
+    selection: Selection | None = None
+    """What of it is wanted, if it may be an index."""
     source: Digest | None = None
     requests: int = 1
     """How many may be sent at once to copy it, as far as anybody can tell."""
@@ -166,7 +169,7 @@ class Planner:
                 del self._queues[route]
 
     def _open_image(self, pair: Pair) -> None:
-        image = _Image(pair, source=pair.source.digest)
+        image = _Image(pair, source=pair.source.digest, selection=self._options.selection)
         self._open[image] = None
         self._open_on[_route(pair)] += 1
         self._foresee(_route(pair), _AT_LEAST)
@@ -189,6 +192,7 @@ class Planner:
         assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
         image.source = answer.digest
         image.requests = _foreseeable(answer)
+        image.selection = self._options.selection if answer.is_index else None
         self._answered(image)
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
@@ -214,12 +218,16 @@ class Planner:
 
     def _compare(self, image: _Image) -> None:
         assert image.source is not None, "both sides have answered"
-        if image.source == image.destination:
+        selection = image.selection
+        if image.source == image.destination and (selection is None or selection.keep_index):
             self._settle(image, Status.UNCHANGED)
             return
         pair = image.pair
         ended = partial(self._ended, image)
-        image.node = Node(pair.source.repository, pair.destination, image.source, ended)
+        image.node = Node(
+            pair.source.repository, pair.destination, image.source, ended,
+            selection=selection, present=image.destination,
+        )  # fmt: skip
         image.node.effort = image.effort
         self._foresee(_route(pair), image.requests)
         self._gathering.bring(image.node)
@@ -231,7 +239,9 @@ class Planner:
             self.events.append(CopyForeseen(*route, requests))
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
-        if error is None:
+        if error is None and node.digest == image.destination:
+            self._settle(image, Status.UNCHANGED)
+        elif error is None:
             self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
         elif isinstance(error, QuotaUsed):
             self._settle(image, Status.DEFERRED, error)
@@ -296,8 +306,9 @@ class Planner:
         moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
         if status is Status.PLANNED:
             moved = 0
+        digest = image.node.digest if image.node is not None else image.source
         self.events.append(
-            ImageSettled(*names, status, image.source, moved, image.effort.attempts, error)
+            ImageSettled(*names, status, digest, moved, image.effort.attempts, error, image.source)
         )
 
     def _tell_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:

@@ -127,6 +127,7 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "destination": image.destination,
         "origin": image.origin,
         "digest": str(image.digest) if image.digest is not None else None,
+        "source_digest": str(image.source_digest) if image.source_digest is not None else None,
         "status": str(image.status),
         "bytes_copied": image.bytes_copied,
         "attempts": image.attempts,

@@ -15,7 +15,7 @@ _AGAIN = 30.0
 # Readers wait for the source if they do so for this share of their time.
 _WAITING = 0.7
 # Bytes per second of one connection that nobody throttles.
-_FREE = 64_000_000
+_FREE = 32_000_000
 # What more connections must bring, of what as many times the rate of one would be.
 _WORTH = 0.6
 

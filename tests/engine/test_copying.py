@@ -17,6 +17,7 @@ from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX
 from mirror.image.platform import Platform
+from mirror.image.selection import Selection
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.report.result import Result
@@ -768,3 +769,86 @@ async def test_no_more_requests_are_in_flight_than_allowed(
 
     assert result.statuses == {Status.COPIED: 30}
     assert max(most.values()) == 5
+
+
+async def test_a_kept_index_arrives_with_only_the_children_that_are_wanted(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    platforms = [Platform("linux", name) for name in ("amd64", "arm64", "s390x")]
+    children = [image(source.store, "a", one, [layer(str(one))]) for one in platforms]
+    whole = index(source.store, "a", "1", children)
+    target.store.whole_indexes = False
+    chosen = Selection(tuple(platforms[:2]), keep_index=True)
+
+    result = await mirrored("S/a:1=T/a", selection=chosen)
+    again = await mirrored("S/a:1=T/a", selection=chosen)
+
+    assert (result.statuses, again.statuses) == ({Status.COPIED: 1}, {Status.UNCHANGED: 1})
+    assert result.images[0].digest == whole
+    arrived = {str(digest) for digest in target.store.manifests("a")}
+    assert arrived == {str(whole), str(children[0]["digest"]), str(children[1]["digest"])}
+
+
+async def test_a_chosen_platform_costs_one_manifest_more_and_nothing_of_the_others(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    platforms = [Platform("linux", name) for name in ("amd64", "arm64")]
+    children = [image(source.store, "a", one, [layer(str(one))]) for one in platforms]
+    index(source.store, "a", "1", children)
+    chosen = Selection((Platform("linux", "arm64"),))
+
+    result = await mirrored("S/a:1=T/a", selection=chosen)
+    source.log.clear()
+    target.log.clear()
+    again = await mirrored("S/a:1=T/a", selection=chosen)
+
+    assert (result.statuses, again.statuses) == ({Status.COPIED: 1}, {Status.UNCHANGED: 1})
+    assert str(result.images[0].digest) == children[1]["digest"]
+    assert result.blobs == {Landing.COPIED: 2}
+    assert asked(source) == {"HEAD manifests": 1, "GET manifests": 1}
+    assert asked(target) == {"HEAD manifests": 1}
+
+
+IMMUTABLE = [
+    pytest.param(409, "TAG_IMMUTABLE", id="Quay"),
+    pytest.param(400, "TAG_INVALID", id="ECR"),
+    pytest.param(412, "PRECONDITION", id="Harbor"),
+]
+
+
+def refusal(status: int, code: str) -> Fault:
+    body = json.dumps({"errors": [{"code": code, "message": "the tag is immutable"}]}).encode()
+    return Fault("PUT", "/manifests/1$", status, {"Content-Type": "application/json"}, body)
+
+
+@pytest.mark.parametrize(("status", "code"), IMMUTABLE)
+async def test_an_immutable_tag_that_names_it_already_is_a_success(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, status: int, code: str
+) -> None:
+    simple(source)
+    await mirrored("S/a:1=T/a")
+    target.faults.append(refusal(status, code))
+
+    result = await mirrored("S/a:1=T/a", force=True)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert not target.faults[0].times
+
+
+@pytest.mark.parametrize(("status", "code"), IMMUTABLE)
+async def test_an_immutable_tag_that_names_something_else_is_a_matter_of_policy(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, status: int, code: str
+) -> None:
+    simple(source)
+    await mirrored("S/a:1=T/a")
+    before = target.store.manifest("a", "1").digest
+    simple(source, "a", "1", "other")
+    target.faults.append(refusal(status, code))
+
+    result = await mirrored("S/a:1=T/a")
+
+    (failed,) = result.failures
+    assert failed.error is not None
+    assert failed.error.category == "policy"
+    assert "Immutable tags" in failed.error.hint
+    assert target.store.manifest("a", "1").digest == before

@@ -5,7 +5,9 @@ import pytest
 from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
+from mirror.image.platform import Platform
 from mirror.image.reference import Repository
+from mirror.image.selection import Selection
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -36,6 +38,86 @@ def test_a_fresh_image_is_its_blobs_and_then_its_tag() -> None:
         f"copy {Y} to d.io/a from d.io/a",
         "put d.io/a:1",
     ]
+
+
+LINUX = Selection((Platform("linux", "amd64"), Platform("linux", "arm64")))
+
+
+def test_a_chosen_child_is_put_under_the_tag_and_the_next_run_finds_it_unchanged() -> None:
+    world = World()
+    amd, arm = world.image("x"), world.image("y")
+    world.index(amd, arm, name="s.io/a:1", platforms=["linux/amd64", "linux/s390x"])
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+    (again,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, image.digest) == (Status.COPIED, amd.digest)
+    assert image.source_digest == world.tags["s.io/a:1"].digest
+    assert (again.status, again.digest) == (Status.UNCHANGED, amd.digest)
+    assert world.acts() == [f"copy {X} to d.io/a from d.io/a", "put d.io/a:1"]
+
+
+def test_a_rewritten_index_is_put_under_the_tag_after_its_children() -> None:
+    world = World()
+    children = [world.image(name) for name in "xyz"]
+    names = ["linux/amd64", "linux/s390x", "linux/arm64"]
+    world.index(*children, name="s.io/a:1", platforms=names)
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+    (again,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, again.status) == (Status.COPIED, Status.UNCHANGED)
+    assert image.digest == again.digest == world.there["d.io/a:1"] != image.source_digest
+    puts = [act for act in world.acts() if act.startswith("put")]
+    assert puts[-1] == "put d.io/a:1"
+    assert len(puts) == 3
+
+
+def test_a_destination_with_the_whole_index_is_cut_down() -> None:
+    world = World()
+    amd, arm = world.image("x"), world.image("y")
+    world.index(amd, arm, name="s.io/a:1", platforms=["linux/amd64", "linux/s390x"])
+    world.mirror("s.io/a:1=d.io/a")
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, image.digest) == (Status.COPIED, amd.digest)
+
+
+def test_a_single_image_is_taken_as_it_is_whatever_is_chosen() -> None:
+    world = World()
+    wanted = world.image("x", name="s.io/a:1")
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, image.digest) == (Status.COPIED, wanted.digest)
+
+
+@pytest.mark.parametrize("name", ["s.io/a:1", "digest"])
+def test_an_index_without_any_wanted_platform_fails_and_is_not_skipped(name: str) -> None:
+    world = World()
+    index = world.index(world.image("x"), name="s.io/a:1", platforms=["linux/s390x"])
+    source = name if name != "digest" else f"s.io/a@{index.digest}"
+
+    (image,) = world.mirror(f"{source}=d.io/a:1", selection=LINUX, skip_missing=True)
+
+    assert image.status is Status.FAILED
+    assert image.error is not None
+    assert image.error.category == "not_found"
+    assert image.error.place is not None
+    assert image.error.place.side is Side.SOURCE
+    assert world.acts() == []
+
+
+def test_a_chosen_child_of_an_index_by_digest_is_pushed_by_its_own_digest() -> None:
+    world = World()
+    amd, arm = world.image("x"), world.image("y")
+    index = world.index(amd, arm, name="s.io/a:1", platforms=["linux/amd64", "linux/s390x"])
+
+    (image,) = world.mirror(f"s.io/a@{index.digest}=d.io/a", selection=LINUX)
+
+    assert image.digest == amd.digest
+    assert world.acts()[-1] == f"put d.io/a@{amd.digest}"
 
 
 def test_both_sides_are_asked_before_either_answers() -> None:

@@ -47,12 +47,15 @@ class World:
         layers = [descriptor(blob.encode()) for blob in blobs]
         return self._add({"layers": layers}, OCI_MANIFEST, name)
 
-    def index(self, *children: Manifest, name: str = "") -> Manifest:
-        """Make up an index of these children."""
+    def index(self, *children: Manifest, name: str = "", platforms: Iterable[str] = ()) -> Manifest:
+        """Make up an index of these children, each for one of the platforms if they are given."""
         listed = [descriptor(child.content, child.media_type) for child in children]
+        for entry, platform in zip(listed, platforms, strict=False):
+            system, architecture = platform.split("/")
+            entry["platform"] = {"os": system, "architecture": architecture}
         return self._add({"manifests": listed}, OCI_INDEX, name)
 
-    def mirror(self, *lines: str, **options: bool | int) -> list[ImageSettled]:
+    def mirror(self, *lines: str, **options: object) -> list[ImageSettled]:
         """Carry out a copy, one task after the other; return what became of each image."""
         rules = parse(documents=[Document("f", "\n".join(lines).encode())])
         planner = Planner(rules, Options(**options))  # type: ignore[arg-type]
@@ -98,6 +101,7 @@ class World:
             case CopyBlob():
                 return self._copy(task)
             case PutManifest():
+                self.manifests[task.manifest.digest] = task.manifest
                 self.there[str(task.destination)] = task.manifest.digest
                 return None
         raise AssertionError(task)

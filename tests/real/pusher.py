@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import random
+import ssl
 
 OCI = "application/vnd.oci.image"
 Descriptor = dict[str, object]
@@ -12,8 +13,11 @@ Descriptor = dict[str, object]
 class Pusher:
     """Pushes blobs and manifests to one registry over one connection."""
 
-    def __init__(self, host: str) -> None:
-        self._connection = http.client.HTTPConnection(host, timeout=60)
+    def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
+        if context is None:
+            self._connection = http.client.HTTPConnection(host, timeout=60)
+        else:
+            self._connection = http.client.HTTPSConnection(host, timeout=60, context=context)
 
     def blob(self, name: str, content: bytes, media_type: str) -> Descriptor:
         described = _describe(content, media_type)
