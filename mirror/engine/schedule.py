@@ -40,8 +40,8 @@ class Schedule:
     At most ``per_registry`` tasks run on each registry, fewer for a while where it
     pushes back, and at most
     ``registries`` registries are worked on at once, though a copy always gets
-    its two.  Bodies leave a quarter of a registry's slots to small requests, which
-    would starve behind layers, and who shares a registry with others leaves them
+    its two.  Bodies leave a quarter of a registry's slots, or eight, to small requests,
+    which would starve behind layers, and who shares a registry with others leaves them
     their share of it, so that nobody waits behind a slow destination of another.
     """
 

@@ -9,6 +9,8 @@ _TOGETHER = 1.0
 _STEP = 1 / 50
 # Answers are slow when they take so many times the best that was seen, and so many seconds.
 _SLOWER, _SLOW = 10.0, 1.0
+# Slots that small requests need to be answered soon: they are short.
+_SMALL = 8
 # The weight of one answer in what is usual.
 _WEIGHT = 0.1
 
@@ -32,8 +34,8 @@ class Window:
 
     @property
     def bulk(self) -> int:
-        """How many of them may move bodies: a quarter is left to small requests."""
-        return max(1, self.size - max(1, self.size // 4))
+        """How many of them may move bodies: a quarter, or eight, are left to small requests."""
+        return max(1, self.size - min(_SMALL, max(1, self.size // 4)))
 
     def push_back(self, now: float) -> None:
         """Learn that the host had too much; halves the window once for all who were in flight."""

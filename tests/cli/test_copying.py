@@ -231,3 +231,35 @@ def test_a_deadline_that_is_no_time_is_a_usage_error(mirror: Run) -> None:
 
     assert done.code == 2
     assert "write 06:00, or how long, such as 4h or 1h30m" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--platform", "amd64"], "write OS/ARCH or OS/ARCH/VARIANT"),
+        (["--filter-by-os", "linux/("], "is no regular expression"),
+        (["--keep-manifest-list"], "give --platform or --filter-by-os"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_a_usage_error(
+    mirror: Run, words: list[str], said: str
+) -> None:
+    ran = mirror("s.example.com/a:1=d.example.com/a", *words)
+
+    assert ran.code == 2
+    assert said in " ".join(ran.err.split())
+
+
+def test_the_chosen_platform_is_what_is_pushed_and_told(
+    mirror: Run, catalog: str, empty: str
+) -> None:
+    words = f"{catalog}/shop/cart:1.0={empty}/a", "--platform", "linux/arm64"
+
+    planned = mirror(*words, "--dry-run")
+    ran = mirror(*words)
+    again = mirror(*words)
+
+    (line,) = ran.out.splitlines()
+    assert (planned.code, ran.code, again.code) == (0, 0, 0)
+    assert planned.out.splitlines()[0].split(" ")[0] == line.split(" ")[0]
+    assert "1 unchanged" in again.err
