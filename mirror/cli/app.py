@@ -63,11 +63,13 @@ Exit codes:
   130  interrupted (143: terminated)
 """
 
-_INSPECT_HELP = """Show digest, media type, platforms, sizes and tags.
+_INSPECT_HELP = """Show what is behind a reference: digest, platforms, layers, referrers and tags.
 
 \b
-Example:
+Examples:
   mirror inspect quay.io/prometheus/prometheus:v3.0.0
+  mirror inspect --raw quay.io/prometheus/prometheus:v3.0.0 | sha256sum
+  mirror inspect --tags quay.io/prometheus/prometheus
 """
 
 _SERVE_HELP = """Run the embedded registry, in memory, until Ctrl-C.
@@ -206,6 +208,8 @@ def inspect(
     src_registry_token: given.SourceToken = None,
     certificate_authority: given.CertificateAuthority = None,
     insecure: given.Insecure = False,
+    raw: given.Raw = False,
+    tags: given.TagsOnly = False,
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
     """Show what a registry says of an image."""
@@ -222,6 +226,8 @@ def inspect(
             "source_token": src_registry_token,
         },
         json=output is given.Output.JSON,
+        raw=raw,
+        tags=tags,
     )
 
 

@@ -306,6 +306,12 @@ Quiet = Annotated[bool, _option(_OUTPUT, "-q", "--quiet", meaning="Say only what
 Verbose = Annotated[
     bool, _option(_OUTPUT, "-v", "--verbose", meaning="Name every image, also the unchanged.")
 ]
+Raw = Annotated[
+    bool, _option(_OUTPUT, "--raw", meaning="Print the manifest itself, byte for byte.")
+]
+TagsOnly = Annotated[
+    bool, _option(_OUTPUT, "--tags", meaning="Print the repository's tags, one in a line.")
+]
 Listen = Annotated[
     str,
     _option(

@@ -2,28 +2,34 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, Side
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
 from mirror.wire.proxy import Proxies
+from mirror.wire.referrers import cosign_tags
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One manifest that holds content: what it is for, and how large it is."""
+    """One manifest that holds content: what it is for, and what it holds."""
 
-    digest: Digest
+    manifest: Manifest
     platform: str
-    media_type: str
-    size: int
-    """Bytes of all its blobs."""
-    blobs: int
+    """Empty for what names none."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its blobs."""
+        return sum(blob.size for blob in self.manifest.blobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,12 @@ class Inspection:
     """What a registry says of an image."""
 
     reference: Reference
-    digest: Digest
-    media_type: str
-    artifact_type: str
+    manifest: Manifest
     parts: tuple[Part, ...]
+    annotations: dict[str, str]
+    referrers: tuple[Descriptor, ...]
+    signatures: tuple[str, ...]
+    """Tags under which cosign keeps what it says of the image or of a part of it."""
     tags: tuple[str, ...]
     """All tags of the repository; none where it does not tell them."""
 
@@ -45,23 +53,60 @@ async def inspect(
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
 ) -> Inspection:
-    """Read an image's manifests and its repository's tags; raise MirrorError if it is not there."""
+    """Read what there is to an image; raise MirrorError if it is not there."""
     async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
         client = registries.client(reference.repository, Side.SOURCE)
         manifest = await client.manifest(reference.target, reference.digest)
-        parts = [part async for part in _parts(client, manifest, "", depth=0)]
+        parts = tuple([part async for part in _parts(client, manifest, "", depth=0)])
+        try:
+            referrers = await client.referrers(manifest.digest)
+        except MirrorError:
+            referrers = ()  # the image is what was asked for
         try:
             tags = await client.tags()
         except MirrorError:
             tags = ()  # not every login that may pull may list
+    there = set(tags)
+    digests = dict.fromkeys([manifest.digest, *(part.manifest.digest for part in parts)])
+    signatures = (tag for digest in digests for tag in cosign_tags(digest) if tag in there)
     return Inspection(
         reference,
-        manifest.digest,
-        manifest.media_type,
-        manifest.artifact_type,
-        tuple(parts),
+        manifest,
+        parts,
+        _annotations(manifest),
+        referrers,
+        tuple(signatures),
         tuple(sorted(tags)),
     )
+
+
+async def read_raw(
+    reference: Reference,
+    options: Options,
+    keychain: Keychain | None = None,
+    proxies: Proxies | None = None,
+) -> bytes:
+    """Return the manifest behind a reference, byte for byte."""
+    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
+        client = registries.client(reference.repository, Side.SOURCE)
+        return (await client.manifest(reference.target, reference.digest)).content
+
+
+async def list_tags(
+    reference: Reference,
+    options: Options,
+    keychain: Keychain | None = None,
+    proxies: Proxies | None = None,
+) -> tuple[str, ...]:
+    """Return the tags of a repository, in order."""
+    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
+        return tuple(sorted(await registries.client(reference.repository, Side.SOURCE).tags()))
+
+
+def _annotations(manifest: Manifest) -> dict[str, str]:
+    document: dict[str, Any] = msgspec.json.decode(manifest.content)
+    found = document.get("annotations")
+    return {key: str(found[key]) for key in sorted(found)} if isinstance(found, dict) else {}
 
 
 async def _parts(
@@ -69,13 +114,14 @@ async def _parts(
 ) -> AsyncIterator[Part]:
     """Give the manifests below an index that hold content, or the manifest itself."""
     if not manifest.is_index or depth >= DEPTH_LIMIT:
-        total = sum(blob.size for blob in manifest.blobs)
-        yield Part(manifest.digest, platform, manifest.media_type, total, len(manifest.blobs))
+        yield Part(manifest, platform)
         return
     read: dict[Digest, Manifest] = {}
     for child in manifest.manifests:
         if (below := read.get(child.digest)) is None:
             below = read[child.digest] = await client.manifest(str(child.digest), child.digest)
         name = str(child.platform) if child.platform is not None else platform
+        if child.attests is not None:
+            name = "attestation"
         async for part in _parts(client, below, name, depth=depth + 1):
             yield part

@@ -71,6 +71,7 @@ class Descriptor:
     media_type: str = "application/octet-stream"
     platform: Platform | None = None
     urls: tuple[str, ...] = ()
+    artifact_type: str = ""
     attests: Digest | None = None
     """The manifest beside it in an index that it is an attestation for."""
 
@@ -163,6 +164,7 @@ class _Descriptor(msgspec.Struct):
     mediaType: str | None = None  # noqa: N815 - the name in the document
     platform: _Platform | None = None
     urls: list[str] | None = None
+    artifactType: str | None = None  # noqa: N815 - the name in the document
     annotations: Any = None
 
 
@@ -207,6 +209,7 @@ def _descriptor(found: _Descriptor) -> Descriptor:
         found.mediaType or "application/octet-stream",
         _platform(found.platform),
         tuple(found.urls or ()),
+        found.artifactType or "",
         _attested(found.annotations),
     )
 

@@ -22,6 +22,8 @@ class Acquaintance:
     def __init__(self, habit: Habit | None = None, tell: Tell | None = None) -> None:
         self.habit = habit or Habit()
         self.quota = Quota()
+        self.lists_referrers = True
+        """Whether it was not seen to be without lists of referrers."""
         self._tell = tell
 
     def learn_way(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:

@@ -48,6 +48,7 @@ from mirror.wire.download import Download
 from mirror.wire.fault import failure
 from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
 from mirror.wire.message import Reply, Send
+from mirror.wire.referrers import Referrers
 from mirror.wire.upload import State, Upload
 
 # Seconds to spend on telling a registry that an upload will not go on; it
@@ -270,6 +271,21 @@ class Client:
                         raise Incomplete(error.message) from error
                     raise
                 _check_stored(manifest, stated_digest(reply))
+
+    async def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest: the registry's list, or the tag that stands for it."""
+        with self._doing("listing the referrers", str(subject)):
+            asking = Referrers(self._repository, subject, listed=self._known.lists_referrers)
+            while not asking.over:
+                async with self._send(asking.request()) as reply:
+                    self._effort.note(reply.attempts)
+                    content = b""
+                    if reply.status == HTTPStatus.OK:
+                        content = await read(reply, SIZE_LIMIT)
+                    if not asking.answered(reply, content):
+                        raise await refusal(reply)
+            self._known.lists_referrers = asking.listed
+            return tuple(asking.found.values())
 
     async def tags(self) -> tuple[str, ...]:
         """Return the repository's tags."""

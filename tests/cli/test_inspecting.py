@@ -1,5 +1,6 @@
 """The inspect command."""
 
+import hashlib
 import json
 
 from tests.cli.conftest import Run
@@ -29,3 +30,17 @@ def test_what_is_not_there_is_an_error(mirror: Run, catalog: str) -> None:
     missing = mirror("inspect", f"{catalog}/shop/cart:9")
     assert missing.code == 1
     assert "404" in missing.err
+
+
+def test_raw_is_the_manifest_byte_for_byte(mirror: Run, catalog: str) -> None:
+    found = json.loads(mirror("inspect", "-o", "json", f"{catalog}/shop/cart:1.0").out)
+
+    raw = mirror("inspect", "--raw", f"{catalog}/shop/cart:1.0").out
+
+    assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == found["digest"]
+
+
+def test_tags_alone_need_no_image(mirror: Run, catalog: str) -> None:
+    ran = mirror("inspect", "--tags", f"{catalog}/ops/settings")
+
+    assert (ran.code, ran.out) == (0, "1.0\n")

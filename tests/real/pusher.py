@@ -52,11 +52,10 @@ class Pusher:
         )
         return {**described, "platform": {"os": "linux", "architecture": architecture}}
 
-    def index(self, name: str, tag: str, children: list[Descriptor]) -> Descriptor:
+    def index(self, name: str, tag: str, children: list[Descriptor], **more: object) -> Descriptor:
         media_type = f"{OCI}.index.v1+json"
-        return self.manifest(
-            name, {"schemaVersion": 2, "mediaType": media_type, "manifests": children}, tag
-        )
+        document = {"schemaVersion": 2, "mediaType": media_type, "manifests": children, **more}
+        return self.manifest(name, document, tag)
 
     def _ask(
         self,

@@ -1,0 +1,130 @@
+"""What refers to a manifest, in every way in which registries have it."""
+
+import json
+
+import pytest
+
+from mirror.errors import InvalidManifest, RegistryError
+from mirror.image.digest import Digest
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
+from mirror.image.reference import Repository
+from mirror.wire.message import Reply
+from mirror.wire.referrers import Referrers, cosign_tags, fallback_tag
+
+HERE = Repository.parse("r.io/team/app")
+SUBJECT = Digest.of(b"subject")
+LIST = f"/v2/team/app/referrers/{SUBJECT}"
+TAG = f"/v2/team/app/manifests/sha256-{SUBJECT.hex}"
+
+
+def page(*names: str) -> bytes:
+    entries = [
+        {
+            "mediaType": OCI_MANIFEST,
+            "digest": str(Digest.of(name.encode())),
+            "size": 9,
+            "artifactType": f"application/{name}",
+        }
+        for name in names
+    ]
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+
+
+def reply(status: int, url: str = LIST, media_type: str = OCI_INDEX, **more: str) -> Reply:
+    headers = {"Content-Type": media_type, **more}
+    return Reply(status, f"https://r.io{url}", headers)
+
+
+def names(asking: Referrers) -> list[str]:
+    return [one.artifact_type.removeprefix("application/") for one in asking.found.values()]
+
+
+def test_a_list_is_read_page_by_page() -> None:
+    asking = Referrers(HERE, SUBJECT)
+
+    assert asking.request().url == LIST
+    assert asking.answered(reply(200, Link=f'<{LIST}?last=x>; rel="next"'), page("a", "b"))
+    assert asking.request().url == f"https://r.io{LIST}?last=x"
+    assert asking.answered(reply(200), page("b", "c"))
+
+    assert asking.over
+    assert asking.listed
+    assert names(asking) == ["a", "b", "c"]
+
+
+def test_a_registry_that_sends_the_same_page_for_ever_is_asked_once_more() -> None:
+    asking = Referrers(HERE, SUBJECT)
+    again = reply(200, Link=f'<{LIST}?n=1>; rel="next"')
+    asking.request()
+    asking.answered(again, page("a"))
+    asking.request()
+    asking.answered(again, page("a"))
+
+    assert asking.over
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        (reply(404), b""),
+        (reply(400), b""),
+        (reply(405), b""),
+        (reply(406), b""),
+        (reply(200, media_type="text/html"), b"<html>"),
+        (reply(200, media_type="application/json"), b'{"tags": []}'),
+        (Reply(429, "https://github.com/x", {}, redirected=True), b""),
+    ],
+)
+def test_without_a_list_the_tag_that_stands_for_it_is_read(answer: Reply, content: bytes) -> None:
+    asking = Referrers(HERE, SUBJECT)
+    asking.request()
+
+    assert asking.answered(answer, content)
+    assert not asking.listed
+    assert asking.request().url == TAG
+    assert asking.answered(reply(200, TAG), page("a"))
+    assert asking.over
+    assert names(asking) == ["a"]
+
+
+def test_who_is_known_to_have_no_lists_is_asked_for_the_tag_at_once() -> None:
+    asking = Referrers(HERE, SUBJECT, listed=False)
+
+    assert asking.request().url == TAG
+    assert asking.answered(reply(404, TAG), b"")
+    assert (asking.over, asking.found) == (True, {})
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_refusal_is_not_an_empty_list(status: int) -> None:
+    asking = Referrers(HERE, SUBJECT)
+    asking.request()
+
+    assert not asking.answered(reply(status), b"")
+
+
+def test_a_tag_with_something_else_behind_it_is_an_error() -> None:
+    asking = Referrers(HERE, SUBJECT, listed=False)
+    asking.request()
+    with pytest.raises(RegistryError):
+        asking.answered(reply(200, TAG, OCI_MANIFEST), b'{"schemaVersion": 2, "layers": []}')
+    with pytest.raises(InvalidManifest):
+        asking.answered(reply(200, TAG), b"[")
+
+
+def test_what_names_itself_does_not_refer_to_itself() -> None:
+    asking = Referrers(HERE, SUBJECT)
+    asking.request()
+    asking.answered(reply(200), page("subject", "a"))
+
+    assert names(asking) == ["a"]
+
+
+def test_tags_stand_for_digests() -> None:
+    long = Digest.of(b"x", "sha512")
+
+    assert fallback_tag(SUBJECT) == f"sha256-{SUBJECT.hex}"
+    assert fallback_tag(long) == f"sha512-{long.hex[:64]}"
+    assert cosign_tags(SUBJECT) == tuple(
+        f"sha256-{SUBJECT.hex}{ending}" for ending in (".sig", ".att", ".sbom")
+    )
