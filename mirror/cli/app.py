@@ -59,7 +59,7 @@ Exit codes:
   0    everything asked for is at its destination
   1    something failed; standard error and the report say what
   2    the request makes no sense; nothing was sent
-  5    a registry's quota is used up; what is left is deferred
+  5    a deadline or a registry's quota came first; what is left is deferred
   130  interrupted (143: terminated)
 """
 

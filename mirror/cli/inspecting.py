@@ -15,6 +15,7 @@ from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.report.progress import size
+from mirror.wire.fault import one_line
 
 # Tags that are named where they are not what was asked for.
 _NAMED = 20
@@ -57,7 +58,7 @@ def _lines(found: Inspection) -> Iterator[str]:
     if manifest.artifact_type:
         yield f"artifact    {manifest.artifact_type}"
     for key, value in found.annotations.items():
-        yield f"annotation  {key}={value}"
+        yield f"annotation  {one_line(key)}={one_line(value)}"
     for part in found.parts:
         yield from _part(part)
     for one in found.referrers:

@@ -42,10 +42,6 @@ def selection(
 ) -> Selection | None:
     """Read which platforms are wanted; raise BadParameter if that makes no sense."""
     if not platforms and not pattern:
-        if keep_index:
-            raise typer.BadParameter(
-                "--keep-manifest-list says how to filter; give --platform or --filter-by-os too"
-            )
         return None
     try:
         wanted = tuple(Platform.parse(text) for text in platforms or ())

@@ -8,7 +8,7 @@ from typing import Self
 
 import anyio
 
-from mirror.errors import DigestMismatch, MirrorError
+from mirror.errors import DigestMismatch
 from mirror.events import Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -59,7 +59,7 @@ class Body:
         self._kept: list[bytes] | None = []
         self._head: list[bytes] = []
         self._verifier: Verifier
-        self._first: bytes | MirrorError
+        self._first: bytes | Exception
         self._begin(Verifier(blob.digest, blob.size), 0, [])
 
     async def __aenter__(self) -> Self:
@@ -77,7 +77,7 @@ class Body:
         """Wait for the first bytes; whoever takes them later finds them, or why there are none."""
         try:
             self._first = await anext(self._reading, b"")
-        except MirrorError as error:
+        except Exception as error:  # noqa: BLE001 - raised where the bytes are taken
             self._first = error
 
     async def begin_again(self) -> None:
@@ -139,7 +139,7 @@ class Body:
 
     def _take_first(self) -> bytes:
         first, self._first = self._first, b""
-        if isinstance(first, MirrorError):
+        if isinstance(first, Exception):
             raise first
         return first
 

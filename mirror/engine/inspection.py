@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from mirror.auth.keychain import Keychain
-from mirror.errors import MirrorError, Side
+from mirror.errors import MirrorError, NotFound, Side
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.registry.client import Client
@@ -119,9 +119,19 @@ async def _parts(
     read: dict[Digest, Manifest] = {}
     for child in manifest.manifests:
         if (below := read.get(child.digest)) is None:
-            below = read[child.digest] = await client.manifest(str(child.digest), child.digest)
+            below = read[child.digest] = await _child(client, child)
         name = str(child.platform) if child.platform is not None else platform
         if child.attests is not None:
             name = "attestation"
+        if not below.content:
+            name = f"{name} (not here)".strip()
         async for part in _parts(client, below, name, depth=depth + 1):
             yield part
+
+
+async def _child(client: Client, child: Descriptor) -> Manifest:
+    """Read a child of an index; one that is not there, as in a sparse index, is empty."""
+    try:
+        return await client.manifest(str(child.digest), child.digest)
+    except NotFound:
+        return Manifest(b"", OCI_MANIFEST, child.digest)

@@ -38,11 +38,11 @@ class Schedule:
     """The tasks that are ready or running.
 
     At most ``per_registry`` tasks run on each registry, fewer for a while where it
-    pushes back, and at most
-    ``registries`` registries are worked on at once, though a copy always gets
-    its two.  Bodies leave a quarter of a registry's slots, or eight, to small requests,
-    which would starve behind layers, and who shares a registry with others leaves them
-    their share of it, so that nobody waits behind a slow destination of another.
+    pushes back, and at most ``registries`` registries are worked on at once, though a
+    copy always gets its two.  Bodies leave a quarter of a registry's slots, at most
+    eight, to small requests, which would starve behind layers.  Who shares a registry
+    with others leaves them their share of it, so that nobody waits behind a slow
+    destination of another.
     """
 
     def __init__(self, *, per_registry: int, registries: int | None = None) -> None:
@@ -131,7 +131,7 @@ class Schedule:
         self._running -= 1
         self._busy[registry] -= 1
         self._bulky[registry] -= 1
-        self._changed.update(dict.fromkeys(self._lanes_of[registry]))
+        self._note_room(registry)
         self.freed()
 
     def finish(self, task: Task, *, succeeded: bool, seconds: float | None = None) -> None:
@@ -202,9 +202,13 @@ class Schedule:
             self._busy[registry] += count
             self._bulky[registry] += count * lane.bulk
             if count < 0:
-                self._changed.update(dict.fromkeys(self._lanes_of[registry]))
-                if self._registries is not None and not self._busy[registry]:
-                    self._changed.update(dict.fromkeys(self._lanes.values()))
+                self._note_room(registry)
+
+    def _note_room(self, registry: Registry) -> None:
+        """Have the lanes looked at again for which there may be room now."""
+        self._changed.update(dict.fromkeys(self._lanes_of[registry]))
+        if self._registries is not None and not self._busy[registry]:
+            self._changed.update(dict.fromkeys(self._lanes.values()))
 
 
 def _over(busy: int, slots: int, limit: int) -> bool:

@@ -94,7 +94,9 @@ class Transfer:
     async def _open(self, upload: Upload, body: Body) -> None:
         """Open a session; the source is asked meanwhile, if the blob will surely be needed."""
         opening = partial(finish_soon, partial(self._destination.open, upload), _OPEN_GRACE)
-        if self._task.mount_from is None and self._blob.size:
+        sure = self._task.mount_from is None and self._blob.size
+        # Of several who share a reading, one that is refused would break it off for the others.
+        if sure and not self._source.shares:
             await _meanwhile(opening, body.begin)
         else:
             await opening()
@@ -161,12 +163,12 @@ async def _meanwhile(
 
     What the other comes to is its own affair: it must not raise.
     """
-    failure: MirrorError | None = None
+    failure: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(other)
         try:
             await work()
-        except MirrorError as error:
+        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
             failure = error
             group.cancel_scope.cancel()
     if failure is not None:

@@ -85,6 +85,11 @@ class Descriptor:
         """Whether it claims to list other manifests."""
         return self.media_type in (OCI_INDEX, DOCKER_LIST)
 
+    @property
+    def may_be_index(self) -> bool:
+        """Whether it does not claim to be a single manifest; registries may be vague."""
+        return self.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

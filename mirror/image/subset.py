@@ -14,7 +14,7 @@ from mirror.image.selection import Selection
 _NAMED = 12
 
 
-def take(index: Manifest, selection: Selection) -> Manifest | Descriptor:
+def left_of(index: Manifest, selection: Selection) -> Manifest | Descriptor:
     """Return what is left of an index.
 
     That is the index itself where everything is wanted; the index with fewer children, if

@@ -234,7 +234,7 @@ class _Reader:
         if tag is None:
             parts = (source.registry.host, source.path, source.tag, source.digest)
             count = len(self._known)
-            self._known.add((*parts, target.registry.host, target.path))
+            self._known.add((*parts, target.registry.host, target.path, target.tag))
             return len(self._known) > count
         other = self._taken.setdefault((target.registry.host, target.path, tag), rule)
         if other is not rule and other.source != source:

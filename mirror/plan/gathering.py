@@ -14,8 +14,7 @@ from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
-from mirror.image.selection import Selection
-from mirror.image.subset import take
+from mirror.plan.choosing import Choosing
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.node import Node
@@ -55,6 +54,7 @@ class Gathering:
         self._knowledge = knowledge
         self._force = force
         self._repairs = min(repairs, _REPAIRS)
+        self._choosing = Choosing(inquiry, self._read, self.bring, self._fail, force=force)
         self._children: dict[tuple[Repository, Digest], Node] = {}
         self._blobs: dict[tuple[Repository, Digest], list[_Waiting]] = {}
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
@@ -89,27 +89,7 @@ class Gathering:
             self._fail(node, _as_error(answer))
             return
         self._keep(answer)
-        if node.selection is not None and answer.is_index:
-            self._select(node, answer, node.selection)
-        else:
-            self._read(node, answer)
-
-    def _select(self, node: Node, index: Manifest, selection: Selection) -> None:
-        """Go on with what is wanted of an index."""
-        try:
-            taken = take(index, selection)
-        except MirrorError as error:
-            place = Place(Side.SOURCE, f"{node.source}@{node.digest}", "choosing platforms")
-            self._fail(node, error.at(place))
-            return
-        node.become(taken.digest)
-        if node.digest == node.present and node.ended is not None:
-            node.ended(node, None)
-        elif isinstance(taken, Manifest):
-            self._read(node, taken)
-        else:
-            node.selection = None
-            self.bring(node)
+        self._choosing.choose(node, answer)
 
     def _read(self, node: Node, manifest: Manifest) -> None:
         """Go on with a manifest as it is to be put."""

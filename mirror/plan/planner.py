@@ -190,10 +190,13 @@ class Planner:
             self._source_unknown(image, answer)
             return
         assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
-        image.source = answer.digest
-        image.requests = _foreseeable(answer)
-        image.selection = self._options.selection if answer.is_index else None
+        self._see_source(image, answer)
         self._answered(image)
+
+    def _see_source(self, image: _Image, found: Descriptor) -> None:
+        image.source = found.digest
+        image.requests = _foreseeable(found)
+        image.selection = self._options.selection if found.may_be_index else None
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
         if self._options.skip_missing and isinstance(error, NotFound):
@@ -239,7 +242,7 @@ class Planner:
             self.events.append(CopyForeseen(*route, requests))
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
-        if error is None and node.digest == image.destination:
+        if error is None and node.digest == node.present:
             self._settle(image, Status.UNCHANGED)
         elif error is None:
             self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
@@ -247,7 +250,7 @@ class Planner:
             self._settle(image, Status.DEFERRED, error)
         elif _may_have_moved(image, error):
             self._look_again(image, error)
-        elif node.manifest is None and image.pair.source.digest is not None:
+        elif node.manifest is None and node.digest == image.pair.source.digest:
             self._source_unknown(image, error)  # nobody has seen it at its source before
         else:
             self._settle(image, Status.FAILED, error)
@@ -272,7 +275,7 @@ class Planner:
         if image.node is not None:
             image.bytes_copied += image.node.bytes_copied
             image.node = None
-        image.source = answer.digest
+        self._see_source(image, answer)
         self._compare(image)
 
     def _settle(self, image: _Image, status: Status, error: MirrorError | None = None) -> None:
@@ -306,7 +309,10 @@ class Planner:
         moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
         if status is Status.PLANNED:
             moved = 0
-        digest = image.node.digest if image.node is not None else image.source
+        digest = image.source
+        if image.node is not None:
+            digest = image.node.digest
+            names = names[0], str(image.node.destination), names[2]
         self.events.append(
             ImageSettled(*names, status, digest, moved, image.effort.attempts, error, image.source)
         )

@@ -13,6 +13,9 @@ from mirror.wire.upload import Upload
 # Codes that mean, in answer to a blob, that it arrived as something else; and statuses
 # with which a registry that takes no chunks answers them.
 _SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
+# Lists of referrers that a registry must lack before it is asked for tags only: one answer
+# may be about one repository.
+_LISTS_MISSED = 3
 _NO_CHUNKS = {404, 405, 415, 416, 501}
 
 
@@ -22,8 +25,7 @@ class Acquaintance:
     def __init__(self, habit: Habit | None = None, tell: Tell | None = None) -> None:
         self.habit = habit or Habit()
         self.quota = Quota()
-        self.lists_referrers = True
-        """Whether it was not seen to be without lists of referrers."""
+        self._lists_missed = 0
         self._tell = tell
 
     def learn_way(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:
@@ -52,6 +54,15 @@ class Acquaintance:
         tried = self.habit.after_break(upload.size)
         only_tried = upload.habit == tried != self.habit
         return only_tried and not upload.position and status in _NO_CHUNKS
+
+    @property
+    def lists_referrers(self) -> bool:
+        """Whether it may have lists of referrers, as far as is known."""
+        return self._lists_missed < _LISTS_MISSED
+
+    def see_referrers(self, *, listed: bool) -> None:
+        """Learn whether it had a list of referrers when it was asked for one."""
+        self._lists_missed = 0 if listed else self._lists_missed + 1
 
     def see(self, host: str, reply: Reply) -> None:
         """Learn how many pulls are left, if the reply says so."""

@@ -1,4 +1,4 @@
-"""One repository of one registry: resolve, manifest, read, has, open, write, put, tags.
+"""One repository of one registry: resolve, manifest, read, has, open, write, put, referrers, tags.
 
 Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
@@ -148,6 +148,11 @@ class Client:
                 await self._expect(reply, HTTPStatus.OK)
                 return True
 
+    @property
+    def shares(self) -> bool:
+        """Whether what `read` gives may be one reading for several."""
+        return self._sharing is not None
+
     def read(self, blob: Descriptor, first: int = 0) -> Chunks:
         """Return the chunks of a blob from a byte on; the reader holds them to their digest.
 
@@ -284,7 +289,7 @@ class Client:
                         content = await read(reply, SIZE_LIMIT)
                     if not asking.answered(reply, content):
                         raise await refusal(reply)
-            self._known.lists_referrers = asking.listed
+            self._known.see_referrers(listed=asking.listed)
             return tuple(asking.found.values())
 
     async def tags(self) -> tuple[str, ...]:

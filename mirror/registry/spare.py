@@ -6,7 +6,7 @@ from typing import Protocol
 from mirror.image.reference import Registry
 from mirror.wire.spread import Spread
 
-# Pieces of blobs in memory, at most, beyond those that are being given out.
+# Pieces of blobs in memory, at most, beyond one for each blob that is read so.
 _PIECES = 8
 
 Start = Callable[..., object]
@@ -53,8 +53,11 @@ class Lender:
     def give_back(self, registry: Registry) -> None:
         """Free a slot that was lent."""
         assert self._slots is not None, "nothing is lent without slots"
-        self._lent -= 1
         self._slots.give_back(registry)
+
+    def forget(self) -> None:
+        """Free the memory for what came over a slot that was lent."""
+        self._lent -= 1
 
 
 class Spare:
@@ -77,6 +80,10 @@ class Spare:
     def give_back(self) -> None:
         """Free a connection that was taken."""
         self._lender.give_back(self._registry)
+
+    def forget(self) -> None:
+        """Free the memory for what came over a connection that was taken."""
+        self._lender.forget()
 
     def look(self, now: float) -> None:
         """Judge from time to time how many connections a blob is worth."""

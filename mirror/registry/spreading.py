@@ -7,12 +7,11 @@ from where the reader is.
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol, Self
 
 import anyio
 
-from mirror.errors import MirrorError, RegistryError
+from mirror.errors import RegistryError
 from mirror.registry.sharing import Chunks
 from mirror.registry.spare import Spare
 
@@ -44,12 +43,13 @@ class Spreading:
         self._assigned = 0
         self._spread = spare.spread
         self._closed = False
-        spare.readings[self] = None
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
+        if not self._closed:
+            self._spare.readings[self] = None
         began = self._spare.clock()
         chunk = await self._next()
         if not chunk:
@@ -59,7 +59,7 @@ class Spreading:
         now = self._spare.clock()
         self._spread.waited(now - began)
         self._spare.look(now)
-        if self._spread.wanted > 1:
+        if self._spread.wanted > 1 and not self._closed:
             self._assign()
         return chunk
 
@@ -108,6 +108,7 @@ class Spreading:
             await reading.aclose()
         elif self._pieces:
             piece = self._pieces.popleft()
+            piece.forget()
             if piece.missing:
                 self._give_up()
         if self._pieces:
@@ -126,7 +127,7 @@ class Spreading:
             if not owned and not self._spare.take():
                 return
             last = min(self._assigned + PIECE, self._size) - 1
-            piece = _Piece(self._assigned, last, None if owned else self._spare.give_back)
+            piece = _Piece(self._assigned, last, None if owned else self._spare)
             self._assigned = last + 1
             self._pieces.append(piece)
             self._spare.start(self._fetch, piece)
@@ -143,14 +144,12 @@ class Spreading:
                 async for chunk in chunks:
                     piece.put(chunk)
                     self._spread.took(len(chunk))
-        except MirrorError:
-            self._spread.fails()  # one reading goes on from there, and says what is wrong
+        except Exception:  # noqa: BLE001 - one reading goes on from there, and says what is wrong
+            self._spread.fails()
         finally:
             with anyio.CancelScope(shield=True):
                 await chunks.aclose()
             piece.end()
-            if piece.scope.cancel_called:
-                piece.release()
         if piece.missing and not piece.scope.cancel_called and self._reading is not None:
             self._give_up()
 
@@ -167,13 +166,13 @@ class Spreading:
 class _Piece:
     """A part of a blob on its way, or here and not taken yet."""
 
-    def __init__(self, first: int, last: int, give_back: Callable[[], None] | None) -> None:
+    def __init__(self, first: int, last: int, lender: Spare | None) -> None:
         self.first = first
         self.last = last
         self.missing = last + 1 - first
         """Bytes that have not come."""
         self.scope = anyio.CancelScope()
-        self._give_back = give_back
+        self._lender = self._keeper = lender
         self._store: deque[bytes] = deque()
         self._news = anyio.Event()
         self._ended = False
@@ -187,9 +186,10 @@ class _Piece:
         self._news.set()
 
     def end(self) -> None:
-        """Learn that no more will come."""
+        """Learn that no more will come, and give its connection back."""
         self._ended = True
         self._news.set()
+        self.release()
 
     async def next(self) -> bytes:
         """Return the next chunk, b"" when no more will come."""
@@ -202,12 +202,18 @@ class _Piece:
 
     def release(self) -> None:
         """Give its connection back, once."""
-        give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back()
+        lender, self._lender = self._lender, None
+        if lender is not None:
+            lender.give_back()
+
+    def forget(self) -> None:
+        """Need no memory for it any more."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.forget()
 
     def drop(self) -> None:
         """Do without it; the connection is given back as soon as it is closed."""
         self.scope.cancel()
-        if self._ended:
-            self.release()
+        self._store.clear()
+        self.forget()

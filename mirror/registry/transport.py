@@ -109,7 +109,9 @@ class Transport:
                     proxy=self._proxies.proxy_for(url),
                     ssl=self._tls(origin.scheme, place),
                 )
-        except (Opened, aiohttp.ClientError, OSError):
+        except Opened:
+            pass
+        except Exception:  # noqa: BLE001, S110 - whoever needs it opens it, and tells what is wrong
             pass
         finally:
             self._opening[place] -= 1

@@ -93,7 +93,8 @@ class Referrers:
                 else:
                     self._url = following
                 return True
-        if not elsewhere and reply.status not in _NO_LIST:
+        begun = len(self._asked) > 1
+        if begun or (not elsewhere and reply.status not in _NO_LIST):
             return False
         self.listed = False
         self._state = _State.READING

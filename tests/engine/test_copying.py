@@ -852,3 +852,21 @@ async def test_an_immutable_tag_that_names_something_else_is_a_matter_of_policy(
     assert failed.error.category == "policy"
     assert "Immutable tags" in failed.error.hint
     assert target.store.manifest("a", "1").digest == before
+
+
+async def test_a_destination_that_refuses_costs_the_others_no_second_reading(
+    source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    layers = [layer(seed, 3_000_000) for seed in "xyz"]
+    other = EmbeddedRegistry()
+    refusing = EmbeddedRegistry(faults=[Fault("POST", "/uploads/", 403, times=99)])
+    put(source.store, "a", Blob(b"{}", CONFIG), layers, "1")
+    async with other.running() as second, refusing.running() as third:
+        for registry in (target, other, refusing):
+            put(registry.store, "a", Blob(b"[]", CONFIG), [layer("old")], "1")
+        rules = parse([f"{source.host}/a:1", f"{third}/a", f"{target.host}/a", f"{second}/a"])
+        told = Result(datetime.now(UTC))
+        await copy(rules, Options(retries=0), told.take, Traffic())
+
+    assert told.statuses == {Status.COPIED: 2, Status.FAILED: 1}
+    assert asked(source)["GET blobs"] == 4

@@ -269,3 +269,20 @@ def test_a_slot_is_lent_only_where_nobody_waits_for_it() -> None:
     assert not schedule.lend(a)
     schedule.finish(blobs[0], succeeded=True)
     assert not schedule.lend(a), "3 waits"
+
+
+def test_a_loan_that_ends_makes_room_for_other_hosts_too() -> None:
+    schedule = scheduled(Work("ab", on="ab"), Work("c", on="c"), registries=2)
+    (ab,) = schedule.start()
+    assert schedule.lend(Registry("a"))
+    schedule.finish(ab, succeeded=False)
+    assert names(schedule.start()) == "c"
+
+    schedule = scheduled(Work("ab", on="ab"), Work("bc", on="bc"), registries=2)
+    (ab,) = schedule.start()
+    assert schedule.lend(Registry("a"))
+    schedule.finish(ab, succeeded=False)
+    assert schedule.start() == []
+    assert not schedule.idle
+    schedule.give_back(Registry("a"))
+    assert names(schedule.start()) == "bc"

@@ -12,7 +12,7 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
-from mirror.image.subset import take
+from mirror.image.subset import left_of
 
 Entry = dict[str, object]
 
@@ -52,11 +52,11 @@ AMD, ARM, S390 = child("linux/amd64"), child("linux/arm64/v8"), child("linux/s39
 def test_an_index_of_which_everything_is_wanted_stays_as_it_is() -> None:
     whole = index(AMD, ARM)
 
-    assert take(whole, select("linux/amd64", "linux/arm64")) is whole
+    assert left_of(whole, select("linux/amd64", "linux/arm64")) is whole
 
 
 def test_the_only_child_that_is_left_takes_its_place() -> None:
-    left = take(index(AMD, ARM, S390), select("linux/arm64"))
+    left = left_of(index(AMD, ARM, S390), select("linux/arm64"))
 
     assert isinstance(left, Descriptor)
     assert str(left.digest) == ARM["digest"]
@@ -67,7 +67,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
         AMD, {**ARM, "x-own": [1, None]}, S390, annotations={"a": "b"}, extra={"n": 1}
     )
 
-    left = take(annotated, select("linux/amd64", "linux/arm64"))
+    left = left_of(annotated, select("linux/amd64", "linux/arm64"))
 
     assert isinstance(left, Manifest)
     assert left.digest != annotated.digest
@@ -76,7 +76,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
         "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [AMD, {**ARM, "x-own": [1, None]}],
         "annotations": {"a": "b"}, "extra": {"n": 1},
     }  # fmt: skip
-    again = take(annotated, select("linux/amd64", "linux/arm64"))
+    again = left_of(annotated, select("linux/amd64", "linux/arm64"))
     assert isinstance(again, Manifest)
     assert again.content == left.content, "the same every night"
 
@@ -84,7 +84,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
 def test_a_kept_index_names_them_all_and_needs_but_some() -> None:
     whole = index(AMD, ARM)
 
-    left = take(whole, select("linux/arm64", keep=True))
+    left = left_of(whole, select("linux/arm64", keep=True))
 
     assert isinstance(left, Manifest)
     assert (left.content, left.digest) == (whole.content, whole.digest)
@@ -95,7 +95,7 @@ def test_a_kept_index_names_them_all_and_needs_but_some() -> None:
 def test_an_attestation_goes_with_the_child_that_it_is_for() -> None:
     for_amd, for_arm = (child(attests=str(one["digest"])) for one in (AMD, ARM))
 
-    left = take(index(AMD, ARM, for_amd, for_arm), select("linux/arm64"))
+    left = left_of(index(AMD, ARM, for_amd, for_arm), select("linux/arm64"))
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [ARM, for_arm]
@@ -107,17 +107,17 @@ def test_what_names_no_platform_is_never_lost() -> None:
     cache = {**child(name="c"), "mediaType": "application/vnd.buildkit.cacheconfig.v0"}
     whole = index(AMD, nested, ARM, stray, unknown, cache)
 
-    left = take(whole, select("linux/amd64"))
+    left = left_of(whole, select("linux/amd64"))
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [AMD, nested, stray, unknown, cache]
     nothing_named = index(nested, unknown)
-    assert take(nothing_named, select("linux/amd64")) is nothing_named
+    assert left_of(nothing_named, select("linux/amd64")) is nothing_named
 
 
 def test_a_filter_that_matches_nothing_is_a_failure_that_says_what_there_is() -> None:
     with pytest.raises(NothingSelected) as caught:
-        take(index(AMD, ARM, child(attests=str(AMD["digest"]))), select("linux/riscv64"))
+        left_of(index(AMD, ARM, child(attests=str(AMD["digest"]))), select("linux/riscv64"))
 
     assert caught.value.hint == "It has linux/amd64, linux/arm64/v8."
 
@@ -125,7 +125,7 @@ def test_a_filter_that_matches_nothing_is_a_failure_that_says_what_there_is() ->
 def test_a_pattern_is_searched_for_as_oc_does() -> None:
     pattern = Selection(pattern=re.compile("linux/(amd64|s390x)"))
 
-    left = take(index(AMD, ARM, S390), pattern)
+    left = left_of(index(AMD, ARM, S390), pattern)
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [AMD, S390]
@@ -143,7 +143,7 @@ def test_just_what_is_unwanted_is_missing(listed: list[str], wanted: set[str], k
         if not platform or platform in wanted
     ]
     try:
-        left = take(index(*entries), select(*wanted, keep=keep))
+        left = left_of(index(*entries), select(*wanted, keep=keep))
     except NothingSelected:
         assert any(listed)
         assert not wanted & set(listed)

@@ -239,3 +239,10 @@ def test_no_arguments_fail_otherwise_either(words: list[str]) -> None:
         parse(words)
     except MappingError as error:
         assert error.problems
+
+
+def test_rules_for_many_repositories_that_differ_by_their_target_tag_are_two() -> None:
+    rules = parse(["s.io/team/*:v1=d.io/m/*:a", "s.io/team/*:v1=d.io/m/*:b"])
+
+    assert [rule.target.tag for rule in rules] == ["a", "b"]
+    assert len(parse(["s.io/team/*:v1=d.io/m/*:a", "s.io/team/*:v1=d.io/m/*:a"])) == 1

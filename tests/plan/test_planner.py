@@ -120,6 +120,65 @@ def test_a_chosen_child_of_an_index_by_digest_is_pushed_by_its_own_digest() -> N
     assert world.acts()[-1] == f"put d.io/a@{amd.digest}"
 
 
+def test_what_a_tag_names_by_now_is_filtered_too() -> None:
+    world = World()
+    gone = world.image("x", name="s.io/a:1")
+    amd, other = world.image("y"), world.image("z")
+
+    def move(task: Task) -> MirrorError | None:
+        if isinstance(task, ReadManifest) and task.digest == gone.digest:
+            world.index(amd, other, name="s.io/a:1", platforms=["linux/amd64", "linux/s390x"])
+            return NotFound("404").at(Place(Side.SOURCE, "s.io/a", "reading the manifest"))
+        return None
+
+    world.breaks = move
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, image.digest) == (Status.COPIED, amd.digest)
+
+
+def test_an_index_that_does_not_say_what_it_is_is_filtered_too() -> None:
+    world = World()
+    amd, other = world.image("x"), world.image("y")
+    world.index(amd, other, name="s.io/a:1", platforms=["linux/amd64", "linux/s390x"])
+    world.vague = True
+
+    (image,) = world.mirror("s.io/a:1=d.io/a", selection=LINUX)
+
+    assert (image.status, image.digest) == (Status.COPIED, amd.digest)
+
+
+@pytest.mark.parametrize("target", ["d.io/a:1", "d.io/a"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_digest_is_unchanged_the_next_night_whatever_is_chosen(target: str, whole: bool) -> None:
+    world = World()
+    amd, other = world.image("x"), world.image("y")
+    index = world.index(amd, other, platforms=["linux/amd64", "linux/s390x"])
+    wanted = index if whole else amd
+    mapping = f"s.io/a@{wanted.digest}={target}"
+
+    (image,) = world.mirror(mapping, selection=LINUX)
+    before = world.acts()
+    (again,) = world.mirror(mapping, selection=LINUX)
+
+    assert (image.digest, again.digest) == (amd.digest, amd.digest)
+    assert (image.status, again.status) == (Status.COPIED, Status.UNCHANGED)
+    assert world.acts() == before
+    if target == "d.io/a":
+        assert image.destination == again.destination == f"d.io/a@{amd.digest}"
+
+
+def test_an_index_whose_only_wanted_child_is_gone_is_broken_and_not_missing() -> None:
+    world = World()
+    amd, other = world.image("x"), world.image("y")
+    index = world.index(amd, other, platforms=["linux/amd64", "linux/s390x"])
+    del world.manifests[amd.digest]
+
+    (image,) = world.mirror(f"s.io/a@{index.digest}=d.io/a:1", selection=LINUX, skip_missing=True)
+
+    assert image.status is Status.FAILED
+
+
 def test_both_sides_are_asked_before_either_answers() -> None:
     rules = parse(["s.io/a:1=d.io/a"])
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.events import Event, ImageSettled, Landing
 from mirror.image.digest import Digest
-from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -41,6 +42,8 @@ class World:
         self.blobs: set[tuple[str, Digest]] = set()
         self.done: list[Task] = []
         self.breaks: Break = lambda _: None
+        self.vague = False
+        """Whether its sources do not say what a manifest is."""
 
     def image(self, *blobs: str, name: str = "") -> Manifest:
         """Make up a manifest of these blobs, under a name like ``s.io/app:1``."""
@@ -87,8 +90,7 @@ class World:
                 own = (n.rpartition(":") for n in self.tags)
                 return tuple(tag for name, _, tag in own if name == str(task.repository))
             case Resolve(side=Side.SOURCE):
-                found = self.tags.get(str(task.reference))
-                return found.descriptor if found else NotFound("404")
+                return self._resolve(str(task.reference))
             case Resolve():
                 digest = self.there.get(str(task.reference))
                 return self.manifests[digest].descriptor if digest else None
@@ -105,6 +107,13 @@ class World:
                 self.there[str(task.destination)] = task.manifest.digest
                 return None
         raise AssertionError(task)
+
+    def _resolve(self, name: str) -> Descriptor | NotFound:
+        if (found := self.tags.get(name)) is None:
+            return NotFound("404")
+        if self.vague:
+            return replace(found.descriptor, media_type="application/json")
+        return found.descriptor
 
     def _copy(self, task: CopyBlob) -> Landed:
         known = (str(task.mount_from), task.blob.digest) in self.blobs

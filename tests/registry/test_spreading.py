@@ -86,7 +86,7 @@ class Part:
         for _ in range(source.chance.randrange(6)):
             await anyio.lowlevel.checkpoint()
         # Each connection has its own rate: side by side, time passes once for all of them.
-        source.seconds += CHUNK / RATE / source.open
+        source.seconds += CHUNK / RATE / max(1, source.open)
         breaks = source.breaks
         if breaks is not None and self.position <= breaks < self.position + CHUNK and source.times:
             source.times -= 1
@@ -177,6 +177,33 @@ async def test_who_stops_in_the_middle_leaves_nothing_open(chunks: int) -> None:
         assert [chunk async for chunk in spreading] == []
     assert source.open == 0
     assert slots.free == slots.count
+
+
+async def test_who_is_closed_while_it_reads_takes_nothing_more() -> None:
+    source, slots = Source(), Slots(20)
+    async with spare(slots, wanted=8) as found:
+        spreading = Spreading(0, SIZE, found, source.open_at)
+
+        async def read_one() -> None:
+            await anext(spreading, b"")
+
+        async with anyio.create_task_group() as reader:
+            reader.start_soon(read_one)
+            await anyio.lowlevel.checkpoint()
+            await spreading.aclose()
+        assert slots.free == slots.count
+        assert found.readings == {}
+
+
+async def test_a_piece_that_has_come_keeps_no_connection() -> None:
+    source, slots = Source(), Slots(20)
+    async with spare(slots, wanted=8) as found:
+        spreading = Spreading(0, SIZE, found, source.open_at)
+        await anext(spreading)
+        assert slots.free == 20 - 7
+        await anyio.wait_all_tasks_blocked()
+        assert slots.free == 20
+        assert await read(spreading) == CONTENT[CHUNK:]
 
 
 async def test_no_more_pieces_are_kept_than_there_is_memory_for() -> None:

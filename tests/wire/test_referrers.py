@@ -95,6 +95,15 @@ def test_who_is_known_to_have_no_lists_is_asked_for_the_tag_at_once() -> None:
     assert (asking.over, asking.found) == (True, {})
 
 
+def test_a_page_that_is_missing_is_not_the_end_of_the_list() -> None:
+    asking = Referrers(HERE, SUBJECT)
+    asking.request()
+    asking.answered(reply(200, Link=f'<{LIST}?n=2>; rel="next"'), page("a"))
+    asking.request()
+
+    assert not asking.answered(reply(404), b"")
+
+
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_a_refusal_is_not_an_empty_list(status: int) -> None:
     asking = Referrers(HERE, SUBJECT)
