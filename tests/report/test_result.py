@@ -66,9 +66,11 @@ def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
         "images": [
             {"source": "s.io/a:1", "destination": "d.io/a:1", "origin": "f:3",
              "digest": str(DIGEST), "status": "copied", "bytes_copied": 7, "attempts": 1,
+             "source_digest": None,
              "error": None},
             {"source": "s.io/a:2", "destination": "d.io/a:2", "origin": "f:3",
              "digest": str(DIGEST), "status": "failed", "bytes_copied": 7, "attempts": 1,
+             "source_digest": None,
              "error": {"class": "auth", "side": "source",
                        "message": "source s.io/a:2: reading: 401", "hint": "Log in."}},
         ],
