@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SCENARIOS :=
 READY := $(VENV)/ready
 
 .PHONY: demo test check lint format bench clean
@@ -28,7 +29,7 @@ format: $(READY)
 bench: $(READY)  ## measure ourselves and the peers that are on PATH, against the targets
 	@tests/real/provide
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(SCENARIOS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
