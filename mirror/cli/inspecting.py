@@ -67,6 +67,8 @@ def _lines(found: Inspection) -> Iterator[str]:
         yield f"signature   {tag}"
     more = f" and {len(found.tags) - _NAMED} more" if len(found.tags) > _NAMED else ""
     yield f"tags        {', '.join(found.tags[:_NAMED]) or '-'}{more}"
+    for what, error in found.untold.items():
+        yield f"not told    {what}: {error}"
 
 
 def _part(part: Part) -> Iterator[str]:
@@ -108,6 +110,7 @@ def _json(found: Inspection) -> str:
         ],
         "signatures": found.signatures,
         "tags": found.tags,
+        "not_told": {what: str(error) for what, error in found.untold.items()},
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 

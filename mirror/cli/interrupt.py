@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from mirror.cli.beside import beside
+from mirror.engine.beside import beside
 from mirror.errors import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}

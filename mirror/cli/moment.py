@@ -13,10 +13,12 @@ def seconds_until(text: str, now: datetime) -> float:
     Raises ValueError for anything else, and for no time at all.
     """
     if found := _TIME.fullmatch(text):
-        then = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
-        if then <= now:
+        # By the clock on the wall, also in the night in which that is changed: without a zone
+        # a time is local, whereas the offset of this moment may not be that of the other.
+        wall = now.replace(tzinfo=None)
+        then = wall.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+        if then <= wall:
             then += timedelta(days=1)
-        # By the clock on the wall, also in the night in which that is changed.
         return then.timestamp() - now.timestamp()
     if text and (found := _DURATION.fullmatch(text)):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())

@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio
 
-from mirror.cli.beside import beside
 from mirror.cli.streams import give_up
+from mirror.engine.beside import beside
 from mirror.events import Traffic
 from mirror.report.progress import Progress
 

@@ -32,7 +32,7 @@ def rate(text: str) -> int:
 def deadline(text: str) -> float:
     """Read a time of day or a duration as seconds from now; raise BadParameter if it is none."""
     try:
-        return seconds_until(text, datetime.now())  # noqa: DTZ005 - by the clock on the wall
+        return seconds_until(text, datetime.now().astimezone())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

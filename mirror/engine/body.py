@@ -75,9 +75,11 @@ class Body:
 
     async def begin(self) -> None:
         """Wait for the first bytes; whoever takes them later finds them, or why there are none."""
+        # Nobody waits for this but to take the bytes, so whatever goes wrong is raised there:
+        # as an error of the reading, told as such, and not of the session that is being opened.
         try:
             self._first = await anext(self._reading, b"")
-        except Exception as error:  # noqa: BLE001 - raised where the bytes are taken
+        except Exception as error:  # noqa: BLE001 - kept, and raised by `_take_first`
             self._first = error
 
     async def begin_again(self) -> None:

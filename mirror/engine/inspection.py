@@ -1,6 +1,7 @@
 """Looking at one image: what it is, what it is for, how large, beside which tags."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,9 @@ class Inspection:
     signatures: tuple[str, ...]
     """Tags under which cosign keeps what it says of the image or of a part of it."""
     tags: tuple[str, ...]
-    """All tags of the repository; none where it does not tell them."""
+    """All tags of the repository."""
+    untold: dict[str, MirrorError]
+    """Why the registry did not tell its ``referrers`` or ``tags``, which are empty then."""
 
 
 async def inspect(
@@ -54,18 +57,21 @@ async def inspect(
     proxies: Proxies | None = None,
 ) -> Inspection:
     """Read what there is to an image; raise MirrorError if it is not there."""
-    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
-        client = registries.client(reference.repository, Side.SOURCE)
+    async with _client(reference, options, keychain, proxies) as client:
         manifest = await client.manifest(reference.target, reference.digest)
         parts = tuple([part async for part in _parts(client, manifest, "", depth=0)])
+        untold: dict[str, MirrorError] = {}
+        referrers: tuple[Descriptor, ...] = ()
+        tags: tuple[str, ...] = ()
+        # The image is what was asked for, and not every login that may pull may list.
         try:
             referrers = await client.referrers(manifest.digest)
-        except MirrorError:
-            referrers = ()  # the image is what was asked for
+        except MirrorError as error:
+            untold["referrers"] = error
         try:
             tags = await client.tags()
-        except MirrorError:
-            tags = ()  # not every login that may pull may list
+        except MirrorError as error:
+            untold["tags"] = error
     there = set(tags)
     digests = dict.fromkeys([manifest.digest, *(part.manifest.digest for part in parts)])
     signatures = (tag for digest in digests for tag in cosign_tags(digest) if tag in there)
@@ -77,6 +83,7 @@ async def inspect(
         referrers,
         tuple(signatures),
         tuple(sorted(tags)),
+        untold,
     )
 
 
@@ -87,8 +94,7 @@ async def read_raw(
     proxies: Proxies | None = None,
 ) -> bytes:
     """Return the manifest behind a reference, byte for byte."""
-    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
-        client = registries.client(reference.repository, Side.SOURCE)
+    async with _client(reference, options, keychain, proxies) as client:
         return (await client.manifest(reference.target, reference.digest)).content
 
 
@@ -99,8 +105,16 @@ async def list_tags(
     proxies: Proxies | None = None,
 ) -> tuple[str, ...]:
     """Return the tags of a repository, in order."""
+    async with _client(reference, options, keychain, proxies) as client:
+        return tuple(sorted(await client.tags()))
+
+
+@asynccontextmanager
+async def _client(
+    reference: Reference, options: Options, keychain: Keychain | None, proxies: Proxies | None
+) -> AsyncIterator[Client]:
     async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
-        return tuple(sorted(await registries.client(reference.repository, Side.SOURCE).tags()))
+        yield registries.client(reference.repository, Side.SOURCE)
 
 
 def _annotations(manifest: Manifest) -> dict[str, str]:

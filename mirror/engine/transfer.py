@@ -1,11 +1,11 @@
 """One blob from source to destination: mount it, or stream it, as often as it breaks off."""
 
-from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 import anyio
 
 from mirror.engine.attempts import Attempts
+from mirror.engine.beside import beside
 from mirror.engine.body import Body, Throttle
 from mirror.engine.grace import finish_soon
 from mirror.errors import (
@@ -97,7 +97,8 @@ class Transfer:
         sure = self._task.mount_from is None and self._blob.size
         # Of several who share a reading, one that is refused would break it off for the others.
         if sure and not self._source.shares:
-            await _meanwhile(opening, body.begin)
+            async with beside(body.begin, finish=True):
+                await opening()
         else:
             await opening()
 
@@ -154,22 +155,3 @@ class Transfer:
             return await self._destination.has(self._blob.digest)
         except RegistryError:
             return False  # some logins may push and not look
-
-
-async def _meanwhile(
-    work: Callable[[], Awaitable[None]], other: Callable[[], Coroutine[object, None, None]]
-) -> None:
-    """Do two things at once; return when both are done, or as soon as the first has failed.
-
-    What the other comes to is its own affair: it must not raise.
-    """
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(other)
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - raised below, without a group around it
-            failure = error
-            group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure

@@ -132,7 +132,7 @@ class Manifest:
             document = _DECODER.decode(content)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidManifest(f"the manifest is not valid: {error}") from error
-        if document.schemaVersion == 1:
+        if document.schema_version == 1:
             raise Unsupported(
                 "the manifest has schema version 1, which registries no longer take",
                 hint="Pull the image and push it again with a current client, which converts it.",
@@ -150,7 +150,7 @@ class Manifest:
                 blobs,
                 tuple(one for one in children if one not in listed),
                 config,
-                document.artifactType or "",
+                document.artifact_type or "",
                 Digest.parse(document.subject.digest) if document.subject else None,
             )
         except ValueError as error:
@@ -163,20 +163,20 @@ class _Platform(msgspec.Struct):
     variant: str | None = None
 
 
-class _Descriptor(msgspec.Struct):
+class _Descriptor(msgspec.Struct, rename="camel"):
     digest: str
     size: int
-    mediaType: str | None = None  # noqa: N815 - the name in the document
+    media_type: str | None = None
     platform: _Platform | None = None
     urls: list[str] | None = None
-    artifactType: str | None = None  # noqa: N815 - the name in the document
+    artifact_type: str | None = None
     annotations: Any = None
 
 
-class _Document(msgspec.Struct):
-    schemaVersion: int | None = None  # noqa: N815 - the name in the document
-    mediaType: str | None = None  # noqa: N815 - the name in the document
-    artifactType: str | None = None  # noqa: N815 - the name in the document
+class _Document(msgspec.Struct, rename="camel"):
+    schema_version: int | None = None
+    media_type: str | None = None
+    artifact_type: str | None = None
     config: _Descriptor | None = None
     layers: list[_Descriptor] | None = None
     blobs: list[_Descriptor] | None = None
@@ -192,10 +192,10 @@ def _type_of(document: _Document, stated: str) -> str:
 
     Raises ValueError for one that could not be said in a header.
     """
-    if document.mediaType is not None and not _MEDIA_TYPE.fullmatch(document.mediaType):
-        raise ValueError(f"{document.mediaType[:100]!r} is no media type")
-    if document.mediaType:
-        return document.mediaType
+    if document.media_type is not None and not _MEDIA_TYPE.fullmatch(document.media_type):
+        raise ValueError(f"{document.media_type[:100]!r} is no media type")
+    if document.media_type:
+        return document.media_type
     if stated not in _VAGUE and _MEDIA_TYPE.fullmatch(stated):
         return stated
     return OCI_INDEX if document.manifests is not None else OCI_MANIFEST
@@ -211,10 +211,10 @@ def _descriptor(found: _Descriptor) -> Descriptor:
     return Descriptor(
         Digest.parse(found.digest),
         found.size,
-        found.mediaType or "application/octet-stream",
+        found.media_type or "application/octet-stream",
         _platform(found.platform),
         tuple(found.urls or ()),
-        found.artifactType or "",
+        found.artifact_type or "",
         _attested(found.annotations),
     )
 

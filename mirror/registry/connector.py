@@ -41,13 +41,10 @@ class Connector(aiohttp.TCPConnector):
         self._reusing: set[aiohttp.ClientRequest] = set()
 
     async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: Any,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's name for it
+        self, req: aiohttp.ClientRequest, *args: Any, **options: Any
     ) -> aiohttp.connector.Connection:
         """Return a connection, and remember whether it has been used before."""
-        connection = await super().connect(req, traces, timeout)
+        connection = await super().connect(req, *args, **options)
         assert connection.protocol is not None, "a new connection is open"
         known = self._known[req.url.raw_authority]
         if connection.protocol in known:

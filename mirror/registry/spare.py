@@ -1,4 +1,4 @@
-"""The connections to a registry that nobody else needs, and who works on them."""
+"""The connections to a registry that nobody else needs."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 import anyio
 
-from mirror.errors import RegistryError
+from mirror.errors import MirrorError, RegistryError
 from mirror.registry.sharing import Chunks
 from mirror.registry.spare import Spare
 
@@ -43,6 +43,7 @@ class Spreading:
         self._assigned = 0
         self._spread = spare.spread
         self._closed = False
+        self._bug: Exception | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -73,6 +74,8 @@ class Spreading:
 
     async def _next(self) -> bytes:
         while not self._closed:
+            if self._bug is not None:
+                raise self._bug
             if self._reading is None and not self._pieces:
                 if self._position >= self._size:
                     return b""
@@ -138,20 +141,28 @@ class Spreading:
         return len(self._pieces) + (self._reading is not None)
 
     async def _fetch(self, piece: "_Piece") -> None:
-        chunks = self._open_at(piece.first, piece.last)
+        try:
+            await self._fill(piece, self._open_at(piece.first, piece.last))
+        except MirrorError:
+            self._spread.fails()  # one reading goes on from there, and says what is wrong
+        # A task of its own has nobody above it but the whole run, which one blob's bug must
+        # not end: the reader raises it, and its image fails with it.
+        except Exception as error:  # noqa: BLE001 - kept, and raised by `_next`
+            self._bug = error
+        finally:
+            piece.end()
+        if piece.missing and not piece.scope.cancel_called and self._reading is not None:
+            self._give_up()
+
+    async def _fill(self, piece: "_Piece", chunks: Chunks) -> None:
         try:
             with piece.scope:
                 async for chunk in chunks:
                     piece.put(chunk)
                     self._spread.took(len(chunk))
-        except Exception:  # noqa: BLE001 - one reading goes on from there, and says what is wrong
-            self._spread.fails()
         finally:
             with anyio.CancelScope(shield=True):
                 await chunks.aclose()
-            piece.end()
-        if piece.missing and not piece.scope.cancel_called and self._reading is not None:
-            self._give_up()
 
     def _give_up(self) -> None:
         """Have nothing more to do with pieces."""

@@ -19,7 +19,7 @@ import anyio
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import Dropped, NetworkError, RegistryError, Truncated, Untrusted
+from mirror.errors import Dropped, MirrorError, NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import RequestSent, Tell
 from mirror.options import Timeouts
 from mirror.registry.connector import Connector, Lost, Opened
@@ -109,9 +109,7 @@ class Transport:
                     proxy=self._proxies.proxy_for(url),
                     ssl=self._tls(origin.scheme, place),
                 )
-        except Opened:
-            pass
-        except Exception:  # noqa: BLE001, S110 - whoever needs it opens it, and tells what is wrong
+        except (Opened, aiohttp.ClientError, OSError, MirrorError):
             pass
         finally:
             self._opening[place] -= 1

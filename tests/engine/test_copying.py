@@ -714,7 +714,7 @@ async def test_a_blob_is_asked_for_while_its_session_is_opened(
     assert result.statuses == {Status.COPIED: 1}
 
 
-async def test_a_session_that_cannot_be_opened_leaves_no_reading_behind(
+async def test_a_session_that_cannot_be_opened_is_the_destinations_failure(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:
     simple(source, "a", "1", "x")

@@ -24,10 +24,8 @@ def child(platform: str = "", *, attests: str = "", name: str = "") -> Entry:
         "size": 7,
     }
     if platform:
-        system, architecture, *variant = platform.split("/")
-        entry["platform"] = {"os": system, "architecture": architecture}
-        if variant:
-            entry["platform"] = {**entry["platform"], "variant": variant[0]}  # type: ignore[dict-item]
+        names = ("os", "architecture", "variant")
+        entry["platform"] = dict(zip(names, platform.split("/"), strict=False))
     if attests:
         entry["platform"] = {"os": "unknown", "architecture": "unknown"}
         entry["annotations"] = {

@@ -155,7 +155,23 @@ async def test_where_a_piece_cannot_be_had_one_reading_goes_on(breaks: int) -> N
         assert found.spread.wanted == 1
         assert slots.free == slots.count
     plain = [first for first, last in source.asked if last is None]
-    assert plain in ([0], [0, plain[-1]])
+    # Where the first reading has done its part by then, another goes on, and no third.
+    assert plain[0] == 0
+    assert len(plain) == 1 or plain[1:] == [breaks - breaks % CHUNK]
+
+
+async def test_a_bug_in_a_piece_is_the_readers_and_nobody_elses() -> None:
+    source, slots = Source(), Slots(20)
+
+    def open_at(first: int, last: int | None = None) -> Chunks:
+        if first >= 3 * PIECE:
+            raise ZeroDivisionError
+        return source.open_at(first, last)
+
+    async with spare(slots, wanted=8) as found:
+        with pytest.raises(ZeroDivisionError):
+            await read(Spreading(0, SIZE, found, open_at))
+    assert (source.open, slots.free) == (0, slots.count)
 
 
 async def test_what_one_reading_cannot_have_either_is_an_error() -> None:

@@ -1,4 +1,4 @@
-"""Work that goes on beside a block and ends with it."""
+"""Work that goes on beside a block."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -7,8 +7,14 @@ import anyio
 
 
 @asynccontextmanager
-async def beside(work: Callable[[], Coroutine[object, None, None]]) -> AsyncIterator[None]:
-    """Run this work while the block lasts; the block's errors come out as themselves."""
+async def beside(
+    work: Callable[[], Coroutine[object, None, None]], *, finish: bool = False
+) -> AsyncIterator[None]:
+    """Run this work while the block lasts; the block's errors come out as themselves.
+
+    When the block ends the work is cancelled, or with ``finish`` waited for unless
+    the block failed.
+    """
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(work)
@@ -16,6 +22,7 @@ async def beside(work: Callable[[], Coroutine[object, None, None]]) -> AsyncIter
             yield
         except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
             failure = error
-        group.cancel_scope.cancel()
+        if failure is not None or not finish:
+            group.cancel_scope.cancel()
     if failure is not None:
         raise failure
