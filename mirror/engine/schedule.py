@@ -7,7 +7,7 @@ test can watch it without an event loop.
 Ready tasks stand in lanes: one for the small requests and one for the bodies of
 each set of registries.  A full registry blocks whole lanes, so choosing costs
 time in the number of lanes that may have become free, and not in the number of
-tasks: 100,000 tasks over two registries are scheduled in about a second
+tasks: 100,000 tasks over two registries are scheduled in one to two seconds
 (`benchmarks/schedule.py`).
 """
 
@@ -52,6 +52,7 @@ class Schedule:
         self._bulky: Counter[Registry] = Counter()
         self._lanes: dict[tuple[tuple[Registry, ...], bool], _Lane] = {}
         self._lanes_of: defaultdict[Registry, list[_Lane]] = defaultdict(list)
+        self._alike: defaultdict[tuple[Registry, bool], list[_Lane]] = defaultdict(list)
         self._changed: dict[_Lane, None] = {}
         self._flying: set[Flight] = set()
         self._landed: set[Flight] = set()
@@ -156,6 +157,7 @@ class Schedule:
         lane = self._lanes[registries, bulk] = _Lane(registries, bulk)
         for registry in set(registries):
             self._lanes_of[registry].append(lane)
+            self._alike[registry, bulk].append(lane)
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
@@ -174,11 +176,10 @@ class Schedule:
     def _has_its_share(self, lane: _Lane) -> bool:
         """Whether a lane occupies its share of a registry where another waits for its own."""
         for registry in lane.registries:
-            lanes = self._lanes_of[registry]
-            rivals = sum(
-                other is not lane and other.bulk == lane.bulk and bool(other.waiting)
-                for other in lanes
-            )
+            lanes = self._alike[registry, lane.bulk]
+            if len(lanes) == 1:
+                continue
+            rivals = sum(other is not lane and bool(other.waiting) for other in lanes)
             window = self._windows[registry]
             slots = window.bulk if lane.bulk else window.size
             if rivals and lane.running >= max(1, slots // (rivals + 1)):

@@ -177,13 +177,6 @@ class _Reader:
 
     def _lines(self, document: Document) -> Iterator[str]:
         """Decode a document; a line that cannot be read is a problem, and empty."""
-        try:
-            whole = document.content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            pass
-        else:
-            yield from (line.removesuffix("\r") for line in whole.split("\n"))
-            return
         for number, raw in enumerate(document.content.split(b"\n"), start=1):
             try:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -309,11 +302,11 @@ def _check_name(registry: Registry, path: str, sample: str) -> None:
 def _check(rule: Rule) -> None:
     """Raise ValueError if source and target do not fit each other."""
     source, target = rule.source, rule.target
-    if source.many_repositories is not ("*" in target.path):
-        if source.many_repositories:
-            raise ValueError(
-                f"{source} names many repositories; the destination {target} needs a '*' too"
-            )
+    if source.many_repositories and "*" not in target.path:
+        raise ValueError(
+            f"{source} names many repositories; the destination {target} needs a '*' too"
+        )
+    if "*" in target.path and not source.many_repositories:
         raise ValueError(
             f"the destination {target} has a '*', the path of its source {source} has none"
         )

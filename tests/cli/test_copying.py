@@ -262,3 +262,11 @@ def test_the_chosen_platform_is_what_is_pushed_and_told(
     assert (planned.code, ran.code, again.code) == (0, 0, 0)
     assert planned.out.splitlines()[0].split(" ")[0] == line.split(" ")[0]
     assert "1 unchanged" in again.err
+
+
+def test_an_index_is_kept_without_a_filter_too(mirror: Run, catalog: str, empty: str) -> None:
+    ran = mirror(f"{catalog}/shop/cart:1.0={empty}/a", "--keep-manifest-list")
+    found = mirror("inspect", "--raw", f"{catalog}/shop/cart:1.0").out
+
+    assert ran.code == 0, ran.err
+    assert mirror("inspect", "--raw", f"{empty}/a:1.0").out == found
