@@ -15,6 +15,7 @@
     │   ├── Incomplete             it misses what a manifest names
     │   ├── Refused                a rule of its own forbids it       (policy)
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
+    │   ├── NothingRefers          a signature or such was required   (policy)
     │   ├── NothingSelected        none of the platforms is wanted    (not_found)
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
@@ -161,6 +162,13 @@ class NothingSelected(RegistryError):
     """An index has none of the platforms that are wanted."""
 
     category = "not_found"
+
+
+class NothingRefers(RegistryError):
+    """Nothing refers to an image of which that was required."""
+
+    category = "policy"
+    hint = "Sign it, or attach what is required; --referrers alone copies what there is."
 
 
 class Throttled(RegistryError):

@@ -34,6 +34,10 @@ class Options:
     skip_missing: bool = False
     selection: Selection | None = None
     """The platforms of an index that are wanted; None is all."""
+    referrers: bool = False
+    """Whether what refers to an image comes with it."""
+    require_referrers: bool = False
+    """Whether an image fails to which nothing refers."""
     fail_fast: bool = False
     retries: int = DEFAULT_RETRIES
     """Attempts beyond the first, for one request and for one blob."""

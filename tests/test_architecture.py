@@ -41,6 +41,8 @@ MAY_AWAIT = {
     "mirror.registry.endpoint",
     "mirror.registry.client",
     "mirror.registry.reading",
+    "mirror.registry.names",
+    "mirror.registry.work",
     "mirror.registry.registries",
     "mirror.engine.grace",
     "mirror.engine.beside",

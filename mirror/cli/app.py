@@ -129,6 +129,8 @@ def copy(
     platform: given.Platforms = None,
     filter_by_os: given.FilterByOs = None,
     keep_manifest_list: given.KeepManifestList = False,
+    referrers: given.Referrers = False,
+    require_referrers: given.RequireReferrers = False,
     dry_run: given.DryRun = False,
     skip_missing: given.SkipMissing = False,
     force: given.Force = False,
@@ -163,6 +165,8 @@ def copy(
     """Copy what the mappings say."""
     options = Options(
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        referrers=referrers or require_referrers,
+        require_referrers=require_referrers,
         dry_run=dry_run,
         force=force,
         skip_mount=skip_mount,

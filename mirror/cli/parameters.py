@@ -85,6 +85,22 @@ KeepManifestList = Annotated[
         meaning="With a filter: push the index as it is, with only these platforms behind it.",
     ),
 ]
+Referrers = Annotated[
+    bool,
+    _option(
+        _WHAT,
+        "--referrers",
+        meaning="Also copy what refers to an image: signatures, attestations, SBOMs.",
+    ),
+]
+RequireReferrers = Annotated[
+    bool,
+    _option(
+        _WHAT,
+        "--require-referrers",
+        meaning="The same, and an image that has none fails.",
+    ),
+]
 SkipMissing = Annotated[
     bool,
     _option(

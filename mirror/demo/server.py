@@ -47,6 +47,8 @@ class EmbeddedRegistry:
     """Bytes of the largest body it takes, as a proxy in front of it may have it."""
     pulls: int | None = None
     """Manifests it will still give, which it says in each answer as Docker Hub does."""
+    referrers: bool = True
+    """Whether it lists what refers to a manifest; otherwise clients look after such lists."""
     ranges: bool = True
     """Whether it gives parts of blobs; otherwise whole ones, whatever is asked for."""
     chunk_minimum: int | None = None
@@ -116,6 +118,8 @@ class EmbeddedRegistry:
     def _stop(self, request: web.Request) -> web.Response | None:
         """Answer in the API's place, as whoever stands before it would."""
         length = request.content_length
+        if not self.referrers and "/referrers/" in request.path:
+            return web.Response(status=404)
         if self.doorman is not None:
             if request.path == "/token":
                 return web.json_response({"token": self.doorman.give()})

@@ -65,7 +65,7 @@ async def inspect(
         tags: tuple[str, ...] = ()
         # The image is what was asked for, and not every login that may pull may list.
         try:
-            referrers = await client.referrers(manifest.digest)
+            referrers = (await client.referrers(manifest.digest)).referrers
         except MirrorError as error:
             untold["referrers"] = error
         try:

@@ -22,7 +22,7 @@ from mirror.events import (
 )
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
-from mirror.image.reference import Repository
+from mirror.image.reference import Reference, Repository
 from mirror.options import Options
 from mirror.plan.summary import Summary
 from mirror.plan.task import (
@@ -32,7 +32,9 @@ from mirror.plan.task import (
     FindRepository,
     Landed,
     ListCatalog,
+    ListReferrers,
     ListTags,
+    MergeReferrers,
     PutManifest,
     ReadManifest,
     Resolve,
@@ -41,6 +43,7 @@ from mirror.plan.task import (
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
 from mirror.wire.rate import Bucket
+from mirror.wire.referrers import fallback_tag
 
 
 class Performer:
@@ -101,6 +104,11 @@ class Performer:
             case PutManifest():
                 await self._put_manifest(task, effort)
                 return None
+            case ListReferrers():
+                client = self._registries.client(task.repository, task.side, effort)
+                return await client.referrers(task.subject, task.fallback)
+            case MergeReferrers():
+                return await self._merge_referrers(task, effort)
             case ListTags():
                 return await self._source(task.repository, effort).tags()
             case ListCatalog():
@@ -165,6 +173,14 @@ class Performer:
         assert self._bucket is not None, "only a limited rate is waited for"
         if seconds := self._bucket.take(count, self._patience.clock()):
             await self._patience.sleep(seconds)
+
+    async def _merge_referrers(self, task: MergeReferrers, effort: Effort) -> bool:
+        client = self._destination(task.repository, effort)
+        index = await client.merge_referrers(task.subject, task.referrers, task.whole)
+        if index is not None:
+            tagged = Reference(task.repository, fallback_tag(task.subject))
+            self._tell(ManifestPushed(tagged, index.digest))
+        return index is not None
 
     async def _put_manifest(self, task: PutManifest, effort: Effort) -> None:
         if task.wait:

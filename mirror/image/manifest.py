@@ -9,7 +9,7 @@ specification, manifest.md and image-index.md.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import msgspec
@@ -74,6 +74,8 @@ class Descriptor:
     artifact_type: str = ""
     attests: Digest | None = None
     """The manifest beside it in an index that it is an attestation for."""
+    annotations: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """What whoever lists it says of it."""
 
     @property
     def foreign(self) -> bool:
@@ -216,7 +218,13 @@ def _descriptor(found: _Descriptor) -> Descriptor:
         tuple(found.urls or ()),
         found.artifact_type or "",
         _attested(found.annotations),
+        _said(found.annotations),
     )
+
+
+def _said(annotations: Any) -> tuple[tuple[str, str], ...]:
+    found = annotations if isinstance(annotations, dict) else {}
+    return tuple((key, one) for key, one in found.items() if isinstance(one, str))
 
 
 def _attested(annotations: Any) -> Digest | None:

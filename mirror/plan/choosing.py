@@ -25,14 +25,16 @@ class Choosing:
         inquiry: Inquiry,
         gather: Callable[[Node, Manifest], None],
         bring: Callable[[Node], None],
+        present: Callable[[Node, Manifest | Descriptor], None],
         fail: Callable[[Node, MirrorError], None],
         *,
         force: bool,
     ) -> None:
-        """Be told who goes on with a manifest, with a node that became another, with a failure."""
+        """Be told who goes on: with a manifest, another node, what is there, a failure."""
         self._inquiry = inquiry
         self._gather = gather
         self._bring = bring
+        self._present = present
         self._fail = fail
         self._force = force
 
@@ -40,8 +42,8 @@ class Choosing:
         """Go on with what is wanted of a manifest, unless it is there."""
         if node.selection is not None and manifest.is_index:
             self._select(node, manifest, node.selection)
-        elif not _is_present(node):
-            self._gather(node, manifest)
+        else:
+            self._go_on(node, manifest)
 
     def _select(self, node: Node, index: Manifest, selection: Selection) -> None:
         try:
@@ -70,18 +72,10 @@ class Choosing:
         self._go_on(node, left)
 
     def _go_on(self, node: Node, left: Manifest | Descriptor) -> None:
-        if _is_present(node):
-            return
-        if isinstance(left, Manifest):
+        if node.digest == node.present:
+            self._present(node, left)
+        elif isinstance(left, Manifest):
             self._gather(node, left)
         else:
             node.selection = None
             self._bring(node)
-
-
-def _is_present(node: Node) -> bool:
-    """Whether a root is there already; if so, it has ended."""
-    if node.ended is None or node.digest != node.present:
-        return False
-    node.ended(node, None)
-    return True

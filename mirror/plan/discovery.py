@@ -14,7 +14,8 @@ from mirror.errors import MirrorError, NotFound, Place, Side
 from mirror.events import Effort
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import repositories, singles
-from mirror.plan.inquiry import Asker, Inquiry, Then
+from mirror.plan.inquiry import Asker, Then, as_error
+from mirror.plan.listings import Listings
 from mirror.plan.task import Answer, ListCatalog, ListTags
 
 
@@ -48,15 +49,14 @@ class Discovery:
 
     def __init__(
         self,
-        inquiry: Inquiry,
+        listings: Listings,
         found: Found,
         failed: Callable[[Rule, MirrorError], None],
     ) -> None:
-        self._inquiry = inquiry
         self._found = found
         self._failed = failed
+        self._listings = listings
         self._pending: dict[_Pending, None] = {}
-        self._lists: dict[ListCatalog | ListTags, tuple[str, ...]] = {}
 
     def begin(self, rules: Iterable[Rule]) -> None:
         """Take the mappings; single images come out in their order as far as they are known."""
@@ -91,21 +91,9 @@ class Discovery:
         return pending
 
     def _ask(self, pending: _Pending, task: ListCatalog | ListTags, then: Then) -> None:
-        """Have a list read, once in a run however many rules need it."""
-        if (known := self._lists.get(task)) is not None:
-            then(known)
-        else:
-            self._inquiry.ask(pending, task, partial(self._listed, pending, task, then))
+        self._listings.ask(pending, task, partial(self._listed, pending, then))
 
-    def _listed(
-        self,
-        pending: _Pending,
-        task: ListCatalog | ListTags,
-        then: Then,
-        answer: Answer | MirrorError,
-    ) -> None:
-        if isinstance(answer, tuple):
-            self._lists[task] = answer
+    def _listed(self, pending: _Pending, then: Then, answer: Answer | MirrorError) -> None:
         if not pending.over:
             then(answer)
 
@@ -113,7 +101,7 @@ class Discovery:
         del self._pending[pending]
         rule = pending.rule
         if not isinstance(answer, tuple):
-            self._failed(rule, _as_error(answer))
+            self._failed(rule, as_error(answer))
             return
         found = list(repositories(rule, answer))
         if not found:
@@ -130,7 +118,7 @@ class Discovery:
         del self._pending[pending]
         rule = pending.rule
         if not isinstance(answer, tuple):
-            self._failed(rule, _as_error(answer))
+            self._failed(rule, as_error(answer))
             return
         found = list(singles(rule, answer))
         if not found:
@@ -149,14 +137,9 @@ class Discovery:
             self._found(found)
         else:
             catalog.found += 1  # what failed did match
-            self._failed(pending.rule, _as_error(answer))
+            self._failed(pending.rule, as_error(answer))
         if not catalog.unlisted and not catalog.found:
             self._failed(catalog.rule, _nothing_matches(catalog.rule, "tag"))
-
-
-def _as_error(answer: Answer | MirrorError) -> MirrorError:
-    assert isinstance(answer, MirrorError), f"a list was asked for, {answer!r} came"
-    return answer
 
 
 def _nothing_matches(rule: Rule, noun: str) -> MirrorError:

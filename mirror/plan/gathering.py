@@ -5,25 +5,28 @@ one with the tag is put last.  Manifests and blobs that several images want are
 brought once.  A failure travels up to everything that waits for what failed.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass
 from functools import partial
 
 from mirror.errors import Incomplete, MirrorError, Place, RegistryError, Side, Unsupported
-from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.options import Options
 from mirror.plan.choosing import Choosing
-from mirror.plan.inquiry import Inquiry
+from mirror.plan.following import Finder
+from mirror.plan.inquiry import Inquiry, as_error
 from mirror.plan.knowledge import Knowledge
-from mirror.plan.node import Node
+from mirror.plan.listings import Listings
+from mirror.plan.node import Node, Stage, is_elsewhere
+from mirror.plan.referring import Referring
+from mirror.plan.shelf import Shelf
+from mirror.plan.supply import Supply
 from mirror.plan.task import (
     Answer,
     CopyBlob,
     FindBlob,
     FindRepository,
-    Landed,
+    MergeReferrers,
     PutManifest,
     ReadManifest,
     Task,
@@ -32,70 +35,82 @@ from mirror.plan.task import (
 # Times a manifest is mended and put again that the registry found incomplete.
 _REPAIRS = 4
 _NOT_SPARSE = "The registry wants every child that an index names: leave out --keep-manifest-list."
-# Manifests kept for the next tag that has them, in bytes.
-_KEPT_LIMIT = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A manifest that waits for a blob, as its own source describes it."""
-
-    node: Node
-    blob: Descriptor
 
 
 class Gathering:
     """All manifests and blobs that are on their way."""
 
     def __init__(
-        self, inquiry: Inquiry, knowledge: Knowledge, *, force: bool, repairs: int = 0
+        self, inquiry: Inquiry, listings: Listings, knowledge: Knowledge, options: Options
     ) -> None:
         self._inquiry = inquiry
         self._knowledge = knowledge
-        self._force = force
-        self._repairs = min(repairs, _REPAIRS)
-        self._choosing = Choosing(inquiry, self._read, self.bring, self._fail, force=force)
+        self._force = options.force
+        self._repairs = min(options.retries, _REPAIRS)
+        self._shelf = Shelf()
+        self._choosing = Choosing(
+            inquiry, self._chosen, self.bring, self.present, self.fail, force=options.force
+        )
+        self._referring: Referring | None = None
+        if options.referrers:
+            finder = Finder(inquiry, listings, self._shelf)
+            required = options.require_referrers
+            self._referring = Referring(inquiry, finder, self, required=required)
+        self._supply = Supply(inquiry, knowledge, self.arrived, self.fail, force=options.force)
         self._children: dict[tuple[Repository, Digest], Node] = {}
-        self._blobs: dict[tuple[Repository, Digest], list[_Waiting]] = {}
-        self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
-        self._kept_bytes = 0
 
     def bring(self, node: Node) -> None:
         """Bring a manifest and everything below it to where it is wanted."""
-        if (kept := self._kept.get(node.digest)) is not None:
+        if (kept := self._shelf.find(node.digest)) is not None:
             self._manifest_read(node, kept)
             return
         task = ReadManifest(node.source, node.digest)
         self._inquiry.ask(node, task, partial(self._manifest_read, node))
 
+    def present(self, node: Node, image: Manifest | Descriptor) -> None:
+        """Bring what refers to an image that is there already."""
+        if self._referring is None:
+            self._end(node)
+        else:
+            self._referring.find(node, image, partial(self._present, node))
+
+    def _present(self, node: Node) -> None:
+        if node.following is not None:
+            self._knowledge.add_manifest(node.repository, node.digest)
+            node.stage = Stage.BRING
+            self._go_on(node)
+        else:
+            self._end(node)
+
     def dispatch(self, task: Task) -> bool:
         """Return whether a task is still needed; if it moves anything, that begins now."""
-        match task:
-            case FindBlob():
-                return bool(self._needing(task.repository, task.blob))
-            case CopyBlob():
-                needing = self._needing(task.destination, task.blob)
-                for node in needing:
-                    node.begin()
-                return bool(needing)
+        if isinstance(task, FindBlob | CopyBlob):
+            return self._supply.dispatch(task)
         return self._inquiry.wants(task)
-
-    def _needing(self, repository: Repository, blob: Descriptor) -> list[Node]:
-        waiting = self._blobs[repository, blob.digest]
-        return [one.node for one in waiting if not one.node.abandoned]
 
     def _manifest_read(self, node: Node, answer: Answer | MirrorError) -> None:
         if not isinstance(answer, Manifest):
-            self._fail(node, _as_error(answer))
+            self.fail(node, as_error(answer))
             return
-        self._keep(answer)
+        self._shelf.keep(answer)
         self._choosing.choose(node, answer)
+
+    def _chosen(self, node: Node, manifest: Manifest) -> None:
+        if self._referring is None or node.parents:
+            self._read(node, manifest)
+        else:
+            self._referring.find(node, manifest, partial(self._followed, node, manifest))
+
+    def _followed(self, node: Node, manifest: Manifest) -> None:
+        if node.following is not None and node.source != node.repository:
+            node.stage = Stage.PUT
+        self._read(node, manifest)
 
     def _read(self, node: Node, manifest: Manifest) -> None:
         """Go on with a manifest as it is to be put."""
         node.manifest = manifest
         if node.source == node.repository:
-            self._push(node)  # another tag for what is there already
+            self._push(node, node.destination)  # another tag for what is there already
         elif self._knowledge.needs_look(node.repository):
             task = FindRepository(node.repository, self._knowledge.rehearses(node.repository))
             self._inquiry.ask(node, task, partial(self._repository_found, node))
@@ -110,22 +125,45 @@ class Gathering:
             # Some logins may push and not list: each blob is then asked for by itself.
             self._knowledge.found_repository(node.repository)
         else:
-            self._fail(node, _as_error(answer))
+            self.fail(node, as_error(answer))
             return
         self._gather(node, node.manifest)
 
     def _gather(self, node: Node, manifest: Manifest) -> None:
         """Want everything that must be there before this manifest."""
         if node.depth >= DEPTH_LIMIT and manifest.manifests:
-            self._fail(node, _too_deep(node))
+            self.fail(node, _too_deep(node))
             return
         # The node counts as missing itself, so that it is not pushed half-way.
         node.missing = 1
         for blob in {blob.digest: blob for blob in manifest.blobs if not blob.foreign}.values():
-            self._want_blob(node, blob)
+            self._supply.want(node, blob)
         for digest in dict.fromkeys(child.digest for child in manifest.manifests):
             self._want_child(node, digest)
-        self._arrived(node)
+        self.arrived(node)
+
+    def want(self, node: Node, digest: Digest, tag: str | None = None) -> None:
+        """Have an image wait for another manifest, under a tag or none."""
+        if tag is None:
+            self._want_child(node, digest)
+            return
+        self.expect(node)
+        other = Node(
+            node.source,
+            Reference(node.repository, tag),
+            digest,
+            partial(self._tag_ended, node),
+            depth=node.depth + 1,
+            parents=[node],
+        )
+        other.effort = node.effort
+        self.bring(other)
+
+    def _tag_ended(self, node: Node, _: Node, error: MirrorError | None) -> None:
+        if error is not None:
+            self.fail(node, error)
+        else:
+            self.arrived(node)
 
     def _want_child(self, node: Node, digest: Digest) -> None:
         key = (node.repository, digest)
@@ -144,18 +182,63 @@ class Gathering:
         node.mended = node.mended or bool(node.refusals)
         self.bring(child)
 
-    def _arrived(self, node: Node) -> None:
-        """Count one thing less that this manifest waits for."""
+    def expect(self, node: Node) -> None:
+        """Count one thing more that a manifest waits for."""
+        node.missing += 1
+
+    def arrived(self, node: Node) -> None:
+        """Count one thing less that a manifest waits for."""
         node.missing -= 1
         if not node.missing and not node.failed:
-            self._push(node)
+            self._go_on(node)
 
-    def _push(self, node: Node) -> None:
+    def _go_on(self, node: Node) -> None:
+        """Do what comes next for a manifest of which nothing is missing."""
+        match node.stage:
+            case Stage.PUT:
+                self._push(node, Reference(node.repository, digest=node.digest))
+            case Stage.NAME if node.list_of is not None and self._referring is not None:
+                self._merge(node, node.list_of, self._referring)
+            case Stage.NAME:
+                self._push(node, node.destination)
+            case Stage.END:
+                self._end(node)
+            case _:
+                self._refer(node)
+
+    def _refer(self, node: Node) -> None:
+        """Bring what refers to an image, and then write the lists of it."""
+        assert self._referring is not None, "only who follows an image comes so far"
+        node.missing = 1
+        if node.stage is Stage.BRING:
+            node.stage = Stage.WRITE
+            self._referring.compare(node)
+        else:
+            named = node.destination.tag is None or node.present == node.digest
+            node.stage = Stage.END if named else Stage.NAME
+            self._referring.write(node)
+        self.arrived(node)
+
+    def _merge(self, node: Node, subject: Digest, referring: Referring) -> None:
+        """Add a list to the one at the destination, which others may have added to."""
+        assert node.manifest is not None, "a manifest is read before it is merged"
+        node.stage = Stage.END
+        manifest = node.manifest
+        task = MergeReferrers(node.repository, subject, manifest.manifests, manifest)
+        referring.merge(node, task)
+
+    def _end(self, node: Node) -> None:
+        assert node.ended is not None, "an image's root is told of"
+        if not node.begun:
+            node.present = node.digest
+        node.ended(node, None)
+
+    def _push(self, node: Node, destination: Reference) -> None:
         assert node.manifest is not None, "a manifest is read before it is pushed"
         node.begin()
         # Where nothing was missing after all, the registry needs time to notice.
         lags = node.refusals and not node.mended
-        task = PutManifest(node.destination, node.manifest, _lag(node.refusals) if lags else 0.0)
+        task = PutManifest(destination, node.manifest, _lag(node.refusals) if lags else 0.0)
         self._inquiry.ask(node, task, partial(self._manifest_put, node))
 
     def _manifest_put(self, node: Node, answer: Answer | MirrorError) -> None:
@@ -167,16 +250,19 @@ class Gathering:
             self._repair(node)
             return
         if isinstance(answer, MirrorError):
-            self._fail(node, answer)
+            self.fail(node, answer)
             return
         if whole:
             self._knowledge.add_manifest(node.repository, node.digest)
-        if node.ended is not None:
+        if node.stage is Stage.PUT:
+            node.stage = Stage.BRING
+            self._go_on(node)
+        elif node.ended is not None:
             node.ended(node, None)
-            return
-        del self._children[node.repository, node.digest]
-        for parent in node.parents:
-            self._arrived(parent)
+        else:
+            del self._children[node.repository, node.digest]
+            for parent in node.parents:
+                self.arrived(parent)
 
     def _repair(self, node: Node) -> None:
         """Look again for everything that a manifest names, and bring what is not there."""
@@ -188,7 +274,8 @@ class Gathering:
         self._knowledge.distrust(node.repository, (one.digest for one in named))
         self._gather(node, node.manifest)
 
-    def _fail(self, node: Node, error: MirrorError) -> None:
+    def fail(self, node: Node, error: MirrorError) -> None:
+        """Give a manifest up, and what waits for it."""
         if node.failed:
             return
         node.failed = True
@@ -197,107 +284,16 @@ class Gathering:
             return
         del self._children[node.repository, node.digest]
         for parent in node.parents:
-            if _is_elsewhere(error, node, parent) and not parent.failed:
+            if is_elsewhere(error, node, parent) and not parent.failed:
                 self._want_child(parent, node.digest)
-                self._arrived(parent)  # not this one, but perhaps it is there by now
+                self.arrived(parent)  # not this one, but perhaps it is there by now
             else:
-                self._fail(parent, error)
-
-    def _keep(self, manifest: Manifest) -> None:
-        """Remember a manifest for the next tag that has it, and forget the oldest."""
-        if self._kept.pop(manifest.digest, None) is None:
-            self._kept_bytes += len(manifest.content)
-        self._kept[manifest.digest] = manifest
-        while self._kept_bytes > _KEPT_LIMIT:
-            _, oldest = self._kept.popitem(last=False)
-            self._kept_bytes -= len(oldest.content)
-
-    def _want_blob(self, node: Node, blob: Descriptor) -> None:
-        if self._knowledge.has_blob(node.repository, blob.digest):
-            return
-        node.missing += 1
-        key = (node.repository, blob.digest)
-        if (waiting := self._blobs.get(key)) is not None:
-            waiting.append(_Waiting(node, blob))
-            return
-        self._blobs[key] = [_Waiting(node, blob)]
-        self._bring_blob(node, blob)
-
-    def _bring_blob(self, node: Node, blob: Descriptor) -> None:
-        exists = self._knowledge.exists(node.repository)
-        if node.refusals or (exists and not self._force):
-            task = FindBlob(node.repository, blob, self._knowledge.rehearses(node.repository))
-            self._inquiry.ask(node, task, partial(self._blob_found, node, blob))
-        else:
-            self._copy(node, blob, look=exists is None and not self._force)
-
-    def _blob_found(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
-        if isinstance(answer, MirrorError) and not isinstance(answer, RegistryError):
-            self._blob_failed(node, blob, answer)
-        elif answer is True:
-            self._blob_arrived(node.repository, blob)
-        else:
-            # Not there, or not ours to ask: some logins may push and not look.
-            self._copy(node, blob, look=False)
-
-    def _copy(self, node: Node, blob: Descriptor, *, look: bool) -> None:
-        registry = node.repository.registry
-        # Within one registry everyone mounts from the source, and need not wait for the first.
-        shared = self._knowledge.mounts(registry) and node.source.registry != registry
-        if node.refusals:
-            # What a mount or the registry's word brought was not there: bring it all the way.
-            node.mended = True
-            shared = False
-        task = CopyBlob(
-            node.source, node.repository, blob, look, shared, mountable=not node.refusals
-        )
-        self._inquiry.ask(node, task, partial(self._blob_copied, node, blob))
-
-    def _blob_copied(self, node: Node, blob: Descriptor, answer: Answer | MirrorError) -> None:
-        if not isinstance(answer, Landed):
-            self._blob_failed(node, blob, _as_error(answer))
-            return
-        if answer.refused is not None:
-            self._knowledge.mount_refused(node.repository, answer.refused)
-        if answer.landing is Landing.COPIED:
-            node.root.bytes_copied += blob.size
-        self._blob_arrived(node.repository, blob)
-
-    def _blob_arrived(self, repository: Repository, blob: Descriptor) -> None:
-        self._knowledge.add_blob(repository, blob.digest)
-        for waiting in self._blobs.pop((repository, blob.digest)):
-            self._arrived(waiting.node)
-
-    def _blob_failed(self, node: Node, blob: Descriptor, error: MirrorError) -> None:
-        """Fail who waits for a blob, but for those who can have it from elsewhere."""
-        key = (node.repository, blob.digest)
-        waiting = self._blobs.pop(key)
-        others = [
-            one for one in waiting if _is_elsewhere(error, node, one.node) or one.blob != blob
-        ]
-        for one in waiting:
-            if one not in others:
-                self._fail(one.node, error)
-        others = [one for one in others if not one.node.failed]
-        if others:
-            self._blobs[key] = others
-            self._bring_blob(others[0].node, others[0].blob)
+                self.fail(parent, error)
 
 
 def _lag(refusals: int) -> float:
     """Return the seconds to let a registry notice what it has: 1, 2, 4, 8."""
     return 2.0 ** (refusals - 1)
-
-
-def _is_elsewhere(error: MirrorError, failed: Node, other: Node) -> bool:
-    """Whether what one source did wrong says nothing of another's."""
-    at_source = error.place is not None and error.place.side is Side.SOURCE
-    return at_source and other.source != failed.source
-
-
-def _as_error(answer: Answer | MirrorError) -> MirrorError:
-    assert isinstance(answer, MirrorError), f"{answer!r} is no answer to what was asked"
-    return answer
 
 
 def _too_deep(node: Node) -> MirrorError:

@@ -12,6 +12,12 @@ from mirror.plan.task import Answer, Task
 Then = Callable[[Answer | MirrorError], None]
 
 
+def as_error(answer: Answer | MirrorError) -> MirrorError:
+    """Return an answer that can only be an error."""
+    assert isinstance(answer, MirrorError), f"{answer!r} is no answer to what was asked"
+    return answer
+
+
 class Asker:
     """On whose behalf something is asked."""
 

@@ -2,22 +2,39 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 
-from mirror.errors import MirrorError
+from mirror.errors import MirrorError, Side
 from mirror.events import Effort
 from mirror.image.digest import Digest
-from mirror.image.manifest import Manifest
+from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.image.selection import Selection
+from mirror.plan.following import Following
 from mirror.plan.inquiry import Asker
+
+
+class Stage(IntEnum):
+    """What is done with a manifest next, once nothing is missing that it waits for."""
+
+    PUT = 0
+    """It is put by its digest, since something refers to it that comes before its tag."""
+    BRING = 1
+    """What refers to it is brought."""
+    WRITE = 2
+    """The lists of what refers to it are written."""
+    NAME = 3
+    """It is put under its own name; for most manifests that is all."""
+    END = 4
+    """Nothing."""
 
 
 @dataclass(slots=True, eq=False)
 class Node(Asker):
     """A manifest wanted in a destination repository, and what waits for it there.
 
-    An image's root has nobody waiting but its ``ended``, which is called once:
-    with the node, and the error if it could not be brought.
+    Those with a name of their own have an ``ended``, which is called once: with the
+    node, and the error if it could not be brought.  An image's root has no parents.
     """
 
     source: Repository
@@ -28,6 +45,13 @@ class Node(Asker):
     """What of it is wanted, if it is an index."""
     present: Digest | None = None
     """What its destination names already."""
+    stage: Stage = Stage.NAME
+    following: Following | None = None
+    """What refers to it at its source, if it is a root and anything does."""
+    unlisted: dict[Digest, tuple[Descriptor, ...]] = field(default_factory=dict)
+    """What has to be added to the lists of its destination, by subject."""
+    list_of: Digest | None = None
+    """What the list is about that its tag stands for, if it is such a list."""
     depth: int = 0
     bytes_copied: int = 0
     """Bytes of blobs that moved on behalf of the image, if this is its root."""
@@ -52,7 +76,7 @@ class Node(Asker):
     def abandoned(self) -> bool:
         """Whether nobody needs it any more."""
         return self.failed or (
-            self.ended is None and all(parent.abandoned for parent in self.parents)
+            bool(self.parents) and all(parent.abandoned for parent in self.parents)
         )
 
     def become(self, digest: Digest) -> None:
@@ -71,4 +95,10 @@ class Node(Asker):
     @property
     def root(self) -> "Node":
         """The image on whose behalf it was first wanted."""
-        return self if self.ended is not None else self.parents[0].root
+        return self.parents[0].root if self.parents else self
+
+
+def is_elsewhere(error: MirrorError, failed: Node, other: Node) -> bool:
+    """Whether what one source did wrong says nothing of another's."""
+    at_source = error.place is not None and error.place.side is Side.SOURCE
+    return at_source and other.source != failed.source

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mirror.errors import Denied, MirrorError, NotFound, Place, QuotaUsed, Refused, Side
+from mirror.errors import Denied, MirrorError, NotFound, QuotaUsed, Side
 from mirror.events import (
     AdmissionClosed,
     CopyForeseen,
@@ -25,28 +25,25 @@ from mirror.events import (
 )
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
-from mirror.image.reference import Reference, Registry
+from mirror.image.reference import Registry
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
+from mirror.plan.claims import Claims, taken
 from mirror.plan.discovery import Discovery
+from mirror.plan.foresight import AT_LEAST, foreseeable
 from mirror.plan.gathering import Gathering
 from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.knowledge import Knowledge
+from mirror.plan.listings import Listings
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, CopyBlob, Resolve, Task
+from mirror.wire.referrers import subject_of
 
 # Images under way between two registries, for each request that may be in
 # flight: enough to keep every slot busy, few enough to be forgotten soon.
 _OPEN_PER_SLOT = 4
-
-# The blobs of an image are guessed from the size of its manifest: a descriptor takes about
-# 200 bytes, and one in an index, 250 with its platform, stands for about four blobs.
-_BYTES_PER_BLOB = 200
-_BYTES_PER_BLOB_IN_INDEX = 60
-# Before anything is known: the children of an index are read side by side.
-_AT_LEAST = 2
 
 _Route = tuple[Registry, Registry]
 
@@ -68,6 +65,8 @@ class _Image(Asker):
     selection: Selection | None = None
     """What of it is wanted, if it may be an index."""
     source: Digest | None = None
+    found: Descriptor | None = None
+    """What its source says that its tag names."""
     requests: int = 1
     """How many may be sent at once to copy it, as far as anybody can tell."""
     destination: Digest | None = None
@@ -87,15 +86,14 @@ class Planner:
         self._options = options
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
-        self._discovery = Discovery(self._inquiry, self._queue, self._rule_failed)
-        self._gathering = Gathering(
-            self._inquiry, self._knowledge, force=options.force, repairs=options.retries
-        )
+        listings = Listings(self._inquiry)
+        self._discovery = Discovery(listings, self._queue, self._rule_failed)
+        self._gathering = Gathering(self._inquiry, listings, self._knowledge, options)
         self._queues: defaultdict[_Route, deque[Rule]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
         self._open_on: Counter[_Route] = Counter()
         self._foreseen: Counter[_Route] = Counter()
-        self._claimed: dict[tuple[Reference, Reference | None], Pair] = {}
+        self._claims = Claims()
         self._discovery.begin(rules)
 
     def tasks(self) -> list[Task]:
@@ -152,12 +150,10 @@ class Planner:
     def _claim(self, rule: Rule) -> bool:
         """Whether a rule is the first to its destination; a second one from elsewhere fails."""
         one = pair(rule)
-        # Only a tag can be claimed: a digest is the same whoever brings it.
-        claimed = (one.destination, None if one.destination.tag else one.source)
-        other = self._claimed.setdefault(claimed, one)
+        other = self._claims.first(one)
         if other.source != one.source:
             self.events.append(ImagesFound(1))
-            self._tell(one, Status.FAILED, error=_taken(one, other.source))
+            self._tell(one, Status.FAILED, error=taken(one, other.source))
         return other is one
 
     def _admit(self) -> None:
@@ -172,7 +168,7 @@ class Planner:
         image = _Image(pair, source=pair.source.digest, selection=self._options.selection)
         self._open[image] = None
         self._open_on[_route(pair)] += 1
-        self._foresee(_route(pair), _AT_LEAST)
+        self._foresee(_route(pair), AT_LEAST)
         # A digest needs no looking up: it says itself what it names.
         if image.source is None:
             image.unanswered += 1
@@ -194,8 +190,8 @@ class Planner:
         self._answered(image)
 
     def _see_source(self, image: _Image, found: Descriptor) -> None:
-        image.source = found.digest
-        image.requests = _foreseeable(found)
+        image.source, image.found = found.digest, found
+        image.requests = foreseeable(found)
         image.selection = self._options.selection if found.may_be_index else None
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
@@ -222,18 +218,28 @@ class Planner:
     def _compare(self, image: _Image) -> None:
         assert image.source is not None, "both sides have answered"
         selection = image.selection
-        if image.source == image.destination and (selection is None or selection.keep_index):
+        there = image.source == image.destination
+        there = there and (selection is None or selection.keep_index)
+        if there and not self._options.referrers:
             self._settle(image, Status.UNCHANGED)
             return
         pair = image.pair
         ended = partial(self._ended, image)
         image.node = Node(
             pair.source.repository, pair.destination, image.source, ended,
-            selection=selection, present=image.destination,
+            selection=selection, present=image.destination, list_of=self._list_of(pair),
         )  # fmt: skip
         image.node.effort = image.effort
+        if there and selection is None:
+            self._gathering.present(image.node, image.found or Descriptor(image.source, 0))
+            return
         self._foresee(_route(pair), image.requests)
         self._gathering.bring(image.node)
+
+    def _list_of(self, pair: Pair) -> Digest | None:
+        """What the list is about that a tag stands for, where lists are looked after."""
+        tag = pair.destination.tag
+        return subject_of(tag) if tag is not None and self._options.referrers else None
 
     def _foresee(self, route: _Route, requests: int) -> None:
         """Tell how many requests at once an image will lead to, once more only if more."""
@@ -242,7 +248,7 @@ class Planner:
             self.events.append(CopyForeseen(*route, requests))
 
     def _ended(self, image: _Image, node: Node, error: MirrorError | None) -> None:
-        if error is None and node.digest == node.present:
+        if error is None and node.digest == node.present and not node.begun:
             self._settle(image, Status.UNCHANGED)
         elif error is None:
             self._settle(image, Status.PLANNED if self._options.dry_run else Status.COPIED)
@@ -323,12 +329,6 @@ class Planner:
         self.events.append(ImageSettled(source, destination, origin, status, error=error))
 
 
-def _foreseeable(manifest: Descriptor) -> int:
-    """Guess how many blobs are behind a manifest, by its size."""
-    per_blob = _BYTES_PER_BLOB_IN_INDEX if manifest.is_index else _BYTES_PER_BLOB
-    return max(1, manifest.size // per_blob)
-
-
 def _may_have_moved(image: _Image, error: MirrorError) -> bool:
     """Whether what was not found may have gone with the tag, which then names something else."""
     at_source = error.place is not None and error.place.side is Side.SOURCE
@@ -338,11 +338,3 @@ def _may_have_moved(image: _Image, error: MirrorError) -> bool:
 
 def _route(pair: Pair) -> _Route:
     return pair.source.repository.registry, pair.destination.repository.registry
-
-
-def _taken(pair: Pair, other: Reference) -> MirrorError:
-    error = Refused(
-        f"{other} goes there too", hint="Give one of the two another destination or tag."
-    )
-    place = Place(Side.DESTINATION, str(pair.destination), f"claiming it for {pair.source}")
-    return error.at(place)

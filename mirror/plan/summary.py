@@ -4,7 +4,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from mirror.events import Landing
-from mirror.plan.task import CopyBlob, FindBlob, FindRepository, Landed, PutManifest, Task
+from mirror.plan.task import (
+    CopyBlob,
+    FindBlob,
+    FindRepository,
+    Landed,
+    MergeReferrers,
+    PutManifest,
+    Task,
+)
 
 
 @dataclass(slots=True)
@@ -36,11 +44,11 @@ class Summary:
         if task.spared and (isinstance(task, FindRepository) or not found):
             self.spared[task.repository.registry.host] += 1
 
-    def rehearse(self, task: Task) -> Landed | None:
+    def rehearse(self, task: Task) -> Landed | bool | None:
         """Count a task; return what carrying it out would answer.
 
         Requests are those of a run in which nothing fails: POST and PUT for a
-        blob, POST for a mount, one PUT for a manifest.
+        blob, POST for a mount, one PUT for a manifest, GET and PUT for a list.
         """
         match task:
             case CopyBlob(mount_from=None):
@@ -55,6 +63,11 @@ class Summary:
                 share.requests += 1
                 share.manifests += 1
                 share.bytes_written += len(task.manifest.content)
+            case MergeReferrers():
+                share = self._share(task.repository.registry.host)
+                share.requests += 2
+                share.manifests += 1
+                return True
         return None
 
     def requests(self, sent: Counter[str]) -> Counter[str]:

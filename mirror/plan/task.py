@@ -14,6 +14,7 @@ from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.wire.referrers import Fallback, ReferrerList
 
 
 class Rank(IntEnum):
@@ -121,6 +122,17 @@ class ReadManifest(_OfRepository):
 
 
 @dataclass(frozen=True, slots=True)
+class ListReferrers(_OfRepository):
+    """What refers to a manifest?  Answer: `ReferrerList`."""
+
+    side: Side
+    repository: Repository
+    subject: Digest
+    fallback: Fallback = Fallback.INSTEAD
+    rank = Rank.READ
+
+
+@dataclass(frozen=True, slots=True)
 class FindRepository(_OfRepository):
     """Is there such a repository at the destination?  Answer: a bool."""
 
@@ -201,6 +213,21 @@ class PutManifest(Task):
 
 
 @dataclass(frozen=True, slots=True)
+class MergeReferrers(_OfRepository):
+    """Add to the list that a tag stands for.  Answer: whether anything was not in it yet.
+
+    A list that is not there at all becomes ``whole``, if that is given.
+    """
+
+    repository: Repository
+    subject: Digest
+    referrers: tuple[Descriptor, ...]
+    whole: Manifest | None = None
+    rank = Rank.PUT
+    asks = False
+
+
+@dataclass(frozen=True, slots=True)
 class Landed:
     """How a blob came to its destination, and from where a mount was refused on the way."""
 
@@ -208,4 +235,4 @@ class Landed:
     refused: Repository | None = None
 
 
-Answer = tuple[str, ...] | Descriptor | Manifest | Landed | bool | None
+Answer = tuple[str, ...] | Descriptor | Manifest | Landed | ReferrerList | bool | None

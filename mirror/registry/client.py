@@ -4,7 +4,7 @@ Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -19,23 +19,23 @@ from mirror.errors import (
     InvalidManifest,
     MirrorError,
     NetworkError,
-    Place,
     QuotaUsed,
+    Refused,
     RegistryError,
     Side,
-    placed,
 )
 from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
-from mirror.image.manifest import SIZE_LIMIT, Descriptor, Manifest
-from mirror.image.reference import Registry, Repository
+from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
+from mirror.image.reference import Repository
 from mirror.registry.acquaintance import Acquaintance
+from mirror.registry.names import names
 from mirror.registry.patience import Patience
-from mirror.registry.reading import Reading, expect, read, refusal
+from mirror.registry.reading import Reading, read, refusal
 from mirror.registry.sharing import Chunks, Sharing
 from mirror.registry.spare import Spare
 from mirror.registry.spreading import WORTHWHILE, Spreading
-from mirror.wire.advice import advise
+from mirror.registry.work import Work
 from mirror.wire.content import (
     ask_blob,
     ask_manifest,
@@ -46,9 +46,9 @@ from mirror.wire.content import (
 )
 from mirror.wire.download import Download
 from mirror.wire.fault import failure
-from mirror.wire.listing import PAGE_LIMIT, Listing, catalog, tags_of
-from mirror.wire.message import Reply, Send
-from mirror.wire.referrers import Referrers
+from mirror.wire.listing import tags_of
+from mirror.wire.message import Send
+from mirror.wire.referrers import Fallback, ReferrerList, Referrers, fallback_tag, merged
 from mirror.wire.upload import State, Upload
 
 # Seconds to spend on telling a registry that an upload will not go on; it
@@ -78,8 +78,8 @@ class Client:
         self._known = acquaintance or Acquaintance()
         self._send = send
         self._repository = repository
-        self._side = side
         self._effort = effort or Effort()
+        self._work = Work(repository, side, self._effort)
         self._patience = patience or Patience()
         self._sharing = sharing
         self._spare = spare
@@ -89,7 +89,7 @@ class Client:
 
         Raises NotFound if there is no such manifest.
         """
-        with self._doing("looking up the manifest", target):
+        with self._work.doing("looking up the manifest", target):
             async with self._send(ask_manifest(self._repository, target, "HEAD")) as reply:
                 self._known.see(self._repository.registry.host, reply)
                 self._effort.note(reply.attempts)
@@ -108,7 +108,7 @@ class Client:
         Its bytes hash to ``digest`` if that is given.  Raises NotFound,
         IntegrityError, InvalidManifest or Unsupported.
         """
-        with self._doing("reading the manifest", target):
+        with self._work.doing("reading the manifest", target):
             content, media_type = await self._read_manifest(target)
             actual = Digest.of(content, digest.algorithm if digest is not None else "sha256")
             if digest is not None and actual != digest:
@@ -124,7 +124,7 @@ class Client:
             raise QuotaUsed(f"no pulls are left of {self._known.quota.limit or 'what is allowed'}")
         async with self._send(ask_manifest(self._repository, target)) as reply:
             self._known.see(self._repository.registry.host, reply)
-            await self._expect(reply, HTTPStatus.OK)
+            await self._work.expect(reply, HTTPStatus.OK)
             content = await read(reply, SIZE_LIMIT)
         if len(content) > SIZE_LIMIT:
             raise InvalidManifest(f"the manifest is larger than {SIZE_LIMIT >> 20} MiB")
@@ -132,20 +132,20 @@ class Client:
 
     async def has(self, digest: Digest) -> bool:
         """Whether a blob is in the repository."""
-        with self._doing("looking for the blob", str(digest)):
+        with self._work.doing("looking for the blob", str(digest)):
             async with self._send(ask_blob(self._repository, digest, "HEAD")) as reply:
                 if reply.status == HTTPStatus.NOT_FOUND:
                     return False
-                await self._expect(reply, HTTPStatus.OK)
+                await self._work.expect(reply, HTTPStatus.OK)
                 return True
 
     async def exists(self) -> bool:
         """Whether the repository is there, as far as its tag list says."""
-        with self._doing("looking for the repository"):
+        with self._work.doing("looking for the repository"):
             async with self._send(ask_repository(self._repository)) as reply:
                 if reply.status == HTTPStatus.NOT_FOUND:
                     return False
-                await self._expect(reply, HTTPStatus.OK)
+                await self._work.expect(reply, HTTPStatus.OK)
                 return True
 
     @property
@@ -175,10 +175,12 @@ class Client:
     @contextmanager
     def reading(self, blob: Descriptor) -> Iterator[None]:
         """Tell every error out of the chunks of `read` where it happened."""
-        with self._doing("reading the blob", str(blob.digest)):
+        with self._work.doing("reading the blob", str(blob.digest)):
             try:
                 yield
             except IntegrityError:
+                if self._sharing is not None:
+                    self._sharing.distrust(self._repository, blob.digest)
                 if self._spare is not None:
                     self._spare.spread.fails()  # whose fault it is shows without pieces
                 raise
@@ -205,12 +207,12 @@ class Client:
 
     def check_empty(self, blob: Descriptor) -> None:
         """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
-        with self._doing("reading the blob", str(blob.digest)):
+        with self._work.doing("reading the blob", str(blob.digest)):
             Verifier(blob.digest, 0).finish()
 
     async def open(self, upload: Upload) -> None:
         """Mount the blob or open a session for it, whichever the registry does."""
-        with self._doing("opening the upload", str(upload.digest)):
+        with self._work.doing("opening the upload", str(upload.digest)):
             while upload.state is State.OPENING:
                 async with self._send(upload.opening()) as reply:
                     self._effort.note(reply.attempts)
@@ -225,7 +227,7 @@ class Client:
         What the registry refuses to take that way is learnt, and raised as
         WrongWay if another attempt would go another way.
         """
-        with self._doing("writing the blob", str(upload.digest)):
+        with self._work.doing("writing the blob", str(upload.digest)):
             while upload.state is State.SENDING:
                 body = take(upload.piece) if upload.piece else b""
                 async with self._send(upload.sending(body)) as reply:
@@ -235,7 +237,7 @@ class Client:
 
     def too_early(self, upload: Upload) -> NoReturn:
         """Raise the error of a registry that said to have a blob before it was sent."""
-        with self._doing("writing the blob", str(upload.digest)):
+        with self._work.doing("writing the blob", str(upload.digest)):
             early = RegistryError("the answer came before the blob was sent")
             early.retryable = True
             raise early
@@ -245,13 +247,13 @@ class Client:
         request = upload.status()
         if request is None:
             return False
-        with self._doing("asking for the upload", str(upload.digest)):
+        with self._work.doing("asking for the upload", str(upload.digest)):
             async with self._send(request) as reply:
                 return upload.stood(reply)
 
     def give_up(self, upload: Upload) -> NoReturn:
         """Raise the NetworkError of an upload whose bytes are not taken any more."""
-        with self._doing("writing the blob", str(upload.digest)):
+        with self._work.doing("writing the blob", str(upload.digest)):
             raise NetworkError("nothing moved any more")
 
     async def cancel(self, upload: Upload) -> None:
@@ -267,20 +269,23 @@ class Client:
 
     async def put(self, manifest: Manifest, target: str) -> None:
         """Store a manifest under a tag or digest."""
-        with self._doing("pushing the manifest", target):
+        with self._work.doing("pushing the manifest", target):
             async with self._send(ask_put_manifest(self._repository, target, manifest)) as reply:
                 try:
-                    await self._expect(reply, *_STORED)
+                    await self._work.expect(reply, *_STORED)
                 except RegistryError as error:
                     if error.code in _MISSES:
                         raise Incomplete(error.message) from error
                     raise
                 _check_stored(manifest, stated_digest(reply))
 
-    async def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+    async def referrers(
+        self, subject: Digest, fallback: Fallback = Fallback.INSTEAD
+    ) -> ReferrerList:
         """Return what refers to a manifest: the registry's list, or the tag that stands for it."""
-        with self._doing("listing the referrers", str(subject)):
-            asking = Referrers(self._repository, subject, listed=self._known.lists_referrers)
+        with self._work.doing("listing the referrers", str(subject)):
+            listed = self._known.lists_referrers
+            asking = Referrers(self._repository, subject, listed=listed, fallback=fallback)
             while not asking.over:
                 async with self._send(asking.request()) as reply:
                     self._effort.note(reply.attempts)
@@ -290,47 +295,40 @@ class Client:
                     if not asking.answered(reply, content):
                         raise await refusal(reply)
             self._known.see_referrers(listed=asking.listed)
-            return tuple(asking.found.values())
+            return ReferrerList(tuple(asking.found.values()), asking.listed, asking.alone)
+
+    async def merge_referrers(
+        self, subject: Digest, referrers: Iterable[Descriptor], whole: Manifest | None = None
+    ) -> Manifest | None:
+        """Add to the list that a tag stands for; return it, or None if all was in it already.
+
+        A list that is not there yet is ``whole``, if that is given.  Others must not write
+        the same list meanwhile: no registry keeps two writers apart.
+        """
+        tag = fallback_tag(subject)
+        with self._work.doing("adding to the list of referrers", tag):
+            async with self._send(ask_manifest(self._repository, tag)) as reply:
+                await self._work.expect(reply, HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+                there = reply.status == HTTPStatus.OK
+                content = await read(reply, SIZE_LIMIT) if there else None
+            if content is not None and Manifest.parse(content, reply.media_type).config:
+                raise Refused(
+                    "the tag names an image and no list of referrers",
+                    hint="Move that tag away: registries without such lists need it for one.",
+                )
+            if content is None and whole is not None:
+                await self.put(whole, tag)
+                return whole
+            if (more := merged(content, referrers)) is None:
+                return None
+            index = Manifest.parse(more, OCI_INDEX)
+            await self.put(index, tag)
+            return index
 
     async def tags(self) -> tuple[str, ...]:
         """Return the repository's tags."""
-        with self._doing("listing the tags"):
-            return await _names(self._send, tags_of(self._repository))
-
-    @contextmanager
-    def _doing(self, attempted: str, target: str = "") -> Iterator[None]:
-        """Tell every error what was being done, and where, and what to try there."""
-        joint = "@" if ":" in target else ":"
-        reference = f"{self._repository}{joint}{target}" if target else str(self._repository)
-        with placed(Place(self._side, reference, attempted)):
-            try:
-                yield
-            except MirrorError as error:
-                self._effort.note(error.attempts)
-                advise(error, self._repository, self._side)
-                raise
-
-    async def _expect(self, reply: Reply, *statuses: int) -> None:
-        """See `expect`; the attempts that the reply took are noted."""
-        self._effort.note(reply.attempts)
-        await expect(reply, *statuses)
-
-
-async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:
-    """Return the paths of a source registry's catalog."""
-    with placed(Place(Side.SOURCE, registry.host, "listing the repositories")):
-        return await _names(send, catalog())
-
-
-async def _names(send: Send, listing: Listing) -> tuple[str, ...]:
-    names: list[str] = []
-    while not listing.over:
-        async with send(listing.request()) as reply:
-            if listing.refused(reply):
-                continue
-            await expect(reply, HTTPStatus.OK)
-            names += listing.page(reply, await read(reply, PAGE_LIMIT))
-    return tuple(names)
+        with self._work.doing("listing the tags"):
+            return await names(self._send, tags_of(self._repository))
 
 
 def _check_stored(manifest: Manifest, stored: Digest | None) -> None:

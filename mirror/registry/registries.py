@@ -17,8 +17,9 @@ from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.authorizing import Authorizing
-from mirror.registry.client import Client, repositories
+from mirror.registry.client import Client
 from mirror.registry.endpoint import Endpoint
+from mirror.registry.names import repositories
 from mirror.registry.patience import Patience
 from mirror.registry.retrying import Pushed, Retrying
 from mirror.registry.sharing import Sharing

@@ -2,7 +2,8 @@
 
 Who needs the next chunk first gets it from the source, and everybody else has
 it in store.  Who falls too far behind is waited for a little, and goes on by a
-reading of its own then.
+reading of its own then.  What was read of small blobs is kept for a while: the
+destinations of one image do not get to the same blob at the same moment.
 """
 
 from collections import deque
@@ -19,8 +20,9 @@ from mirror.image.reference import Repository
 # which it may catch up once there are more.
 _BEHIND_LIMIT = 4 * 1024 * 1024
 _GRACE = 2.0
-# Bytes of the beginning that are kept for who comes a moment later.
-_HEAD_LIMIT = 1024 * 1024
+# Bytes of a beginning that are kept for who comes later, and of all of them together.
+_HEAD_LIMIT = 4 * 1024 * 1024
+_HEADS_LIMIT = 16 * 1024 * 1024
 
 
 class Chunks(Protocol):
@@ -40,20 +42,38 @@ Open = Callable[[int], Chunks]
 
 
 class Sharing:
-    """The blobs that are being read, by where they are read from."""
+    """The blobs that are read or were just read, by where from; the oldest first."""
 
     def __init__(self, grace: float = _GRACE) -> None:
         self._shared: dict[tuple[Repository, Digest], _Shared] = {}
         self._grace = grace
 
     def read(self, repository: Repository, digest: Digest, open_at: Open) -> Chunks:
-        """Return the chunks of a blob, out of a reading that has just begun if there is one."""
+        """Return the chunks of a blob, out of a reading that can still be joined if there is one.
+
+        Whoever finds that they are not the blob says so with `distrust`.
+        """
         key = repository, digest
         shared = self._shared.get(key)
         if shared is None or shared.head is None:
             shared = self._shared[key] = _Shared(open_at, self._grace)
             shared.over = partial(self._forget, key, shared)
+            shared.grown = self._make_room
         return _Tap(shared, open_at)
+
+    def distrust(self, repository: Repository, digest: Digest) -> None:
+        """Let nobody else join a reading that gave something else than the blob."""
+        if (shared := self._shared.pop((repository, digest), None)) is not None:
+            shared.head = None
+
+    def _make_room(self) -> None:
+        held = sum(shared.held for shared in self._shared.values())
+        for key in list(self._shared):
+            if held <= _HEADS_LIMIT:
+                break
+            shared = self._shared.pop(key)
+            held -= shared.held
+            shared.head = None
 
     def _forget(self, key: tuple[Repository, Digest], shared: "_Shared") -> None:
         if self._shared.get(key) is shared:
@@ -69,11 +89,18 @@ class _Shared:
         self._chunks = open_at(0)
         self.over: Callable[[], object] = lambda: None
         """Called when nobody can join any more."""
+        self.grown: Callable[[], object] = lambda: None
+        """Called when more is kept."""
         self._grace = grace
         self._taps: dict[_Tap, None] = {}
         self._turn = anyio.Lock(fast_acquire=True)
         self._ended = False
         self._head_size = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for who joins."""
+        return self._head_size if self.head is not None else 0
 
     def join(self, tap: "_Tap") -> None:
         self._taps[tap] = None
@@ -109,7 +136,8 @@ class _Shared:
                 await self._close()
         if not chunk:
             self._ended = True
-            self.over()
+            if self.head is None:
+                self.over()
         for other in self._taps:
             if other is not tap and chunk:
                 other.push(chunk)
@@ -131,10 +159,14 @@ class _Shared:
         self.head.append(chunk)
         if self._head_size > _HEAD_LIMIT:
             self.head = None
+        else:
+            self.grown()
 
     async def _close(self) -> None:
-        self.head = None
-        self.over()
+        if not self._ended:
+            self.head = None
+        if self.head is None:
+            self.over()
         await self._chunks.aclose()
 
 

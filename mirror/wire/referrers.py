@@ -1,14 +1,20 @@
 """What refers to a manifest, whichever way a registry has it.
 
-    ASKING --200, an index--> ASKING the next page, or OVER after the last
-    ASKING --there is no such list--> READING the tag that stands for it
+    ASKING --200, an index--> ASKING the next page; after the last READING, or OVER
+    ASKING --there is no such list--> READING the tag that stands for it, or OVER
     READING --200, an index / 404--> OVER
 
 Distribution specification 1.1, "Listing Referrers" and "Referrers Tag Schema".
 """
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
+from typing import Any
+
+import msgspec
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
@@ -22,6 +28,29 @@ from mirror.wire.message import Reply, Request
 _NO_LIST = frozenset({400, 404, 405, 406, 501})
 # What cosign adds to the tag that stands for a list, for its own manifests.
 _COSIGN = (".sig", ".att", ".sbom")
+_DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64})(\.sig|\.att|\.sbom)?")
+
+
+class Fallback(Enum):
+    """When the tag is read that may stand for a list of referrers."""
+
+    INSTEAD = auto()
+    """Where there is no list."""
+    BESIDES = auto()
+    """In any case."""
+    ABSENT = auto()
+    """Never: there is no such tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerList:
+    """What refers to a manifest, and how the registry has it."""
+
+    referrers: tuple[Descriptor, ...] = ()
+    listed: bool = False
+    """Whether the registry keeps such lists; otherwise a tag stands for each."""
+    alone: Descriptor | None = None
+    """What that tag names, if it is no list."""
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -34,6 +63,47 @@ def cosign_tags(subject: Digest) -> tuple[str, ...]:
     return tuple(fallback_tag(subject) + ending for ending in _COSIGN)
 
 
+def is_digest_tag(tag: str) -> bool:
+    """Whether a tag is made of a digest, as those of what refers to it are."""
+    return _DIGEST_TAG.fullmatch(tag) is not None
+
+
+def subject_of(tag: str) -> Digest | None:
+    """Return what a list is about for which this tag may stand; None if it does not tell."""
+    found = _DIGEST_TAG.fullmatch(tag)
+    # The tag cuts longer digests, so that they cannot be read back.
+    return Digest(found[1], found[2]) if found and found[1] == "sha256" and not found[3] else None
+
+
+def merged(content: bytes | None, referrers: Iterable[Descriptor]) -> bytes | None:
+    """Return the index behind such a tag with these added to it; None if all are in it.
+
+    Without ``content`` there is no such index yet.  What it says besides stays.
+    """
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+    if content is not None:
+        document = msgspec.json.decode(content)
+    listed = list(document.get("manifests") or ())
+    there = {entry["digest"] for entry in listed}
+    more = {one.digest: _entry(one) for one in referrers if str(one.digest) not in there}
+    if not more:
+        return None
+    return msgspec.json.encode({**document, "manifests": [*listed, *more.values()]})
+
+
+def _entry(one: Descriptor) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "mediaType": one.media_type,
+        "digest": str(one.digest),
+        "size": one.size,
+    }
+    if one.artifact_type:
+        entry["artifactType"] = one.artifact_type
+    if one.annotations:
+        entry["annotations"] = dict(one.annotations)
+    return entry
+
+
 class _State(Enum):
     ASKING = auto()
     READING = auto()
@@ -43,14 +113,24 @@ class _State(Enum):
 class Referrers:
     """Send `request` and hand the answer to `answered`, until it is over."""
 
-    def __init__(self, repository: Repository, subject: Digest, *, listed: bool = True) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        subject: Digest,
+        *,
+        listed: bool = True,
+        fallback: Fallback = Fallback.INSTEAD,
+    ) -> None:
         self.found: dict[Digest, Descriptor] = {}
         """What refers to the subject, in the order in which the registry has it."""
+        self.alone: Descriptor | None = None
+        """What the tag names, if it is no list."""
         self.listed = listed
         """Whether the registry keeps such lists; otherwise a tag stands for each."""
         self._repository = repository
         self._subject = subject
-        self._state = _State.ASKING if listed else _State.READING
+        self._fallback = fallback
+        self._state = _State.ASKING if listed else self._after_list()
         self._url = f"/v2/{repository.path}/referrers/{subject}"
         self._asked: set[str] = set()
 
@@ -70,26 +150,39 @@ class Referrers:
     def answered(self, reply: Reply, content: bytes) -> bool:
         """Take the answer to the last request; False if it is a refusal.
 
-        Raises InvalidManifest for a tag with something else than an index behind it.
+        Raises InvalidManifest for a tag with something else than a manifest behind it.
         """
         if self._state is _State.ASKING:
             return self._listed(reply, content)
         self._state = _State.OVER
-        if reply.status == HTTPStatus.OK:
-            self._take(Manifest.parse(content, reply.media_type))
+        if reply.status == HTTPStatus.OK and not self._is_subject(content):
+            named = Manifest.parse(content, reply.media_type)
+            if named.media_type == OCI_INDEX:
+                self._take(named)
+            else:
+                self.alone = named.descriptor
         return reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+
+    def _after_list(self) -> _State:
+        if self._fallback is Fallback.INSTEAD and not self.listed:
+            return _State.READING
+        return _State.READING if self._fallback is Fallback.BESIDES else _State.OVER
+
+    def _is_subject(self, content: bytes) -> bool:
+        """Whether this is no list of what refers to the subject but itself, by another name."""
+        return Digest.of(content, self._subject.algorithm) == self._subject
 
     def _listed(self, reply: Reply, content: bytes) -> bool:
         elsewhere = reply.redirected or reply.is_page
         if reply.status == HTTPStatus.OK and not elsewhere:
             try:
-                self._take(Manifest.parse(content, reply.media_type))
+                self._take(self._list_in(reply, content))
             except RegistryError:
                 elsewhere = True  # as from one who answers anything to everything
             else:
                 following = next_page(reply)
                 if following is None or following in self._asked:
-                    self._state = _State.OVER
+                    self._state = self._after_list()
                 else:
                     self._url = following
                 return True
@@ -97,12 +190,16 @@ class Referrers:
         if begun or (not elsewhere and reply.status not in _NO_LIST):
             return False
         self.listed = False
-        self._state = _State.READING
+        self._state = self._after_list()
         return True
 
-    def _take(self, page: Manifest) -> None:
-        if page.media_type != OCI_INDEX:
+    def _list_in(self, reply: Reply, content: bytes) -> Manifest:
+        page = Manifest.parse(content, reply.media_type)
+        if page.media_type != OCI_INDEX or self._is_subject(content):
             raise RegistryError(f"{page.media_type} came instead of a list of referrers")
+        return page
+
+    def _take(self, page: Manifest) -> None:
         for one in page.manifests:
             if one.digest != self._subject:
                 self.found.setdefault(one.digest, one)

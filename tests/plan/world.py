@@ -18,12 +18,15 @@ from mirror.plan.task import (
     FindRepository,
     Landed,
     ListCatalog,
+    ListReferrers,
     ListTags,
+    MergeReferrers,
     PutManifest,
     ReadManifest,
     Resolve,
     Task,
 )
+from mirror.wire.referrers import Fallback, ReferrerList, fallback_tag
 
 Break = Callable[[Task], MirrorError | None]
 
@@ -41,7 +44,11 @@ class World:
         self.there: dict[str, Digest] = {}
         self.blobs: set[tuple[str, Digest]] = set()
         self.done: list[Task] = []
+        self.merged: dict[str, list[Digest]] = {}
+        """What is in the lists for which tags stand, at destinations."""
         self.breaks: Break = lambda _: None
+        self.lists: dict[str, dict[Digest, list[Manifest]]] = {"s.io/a": {}, "d.io/a": {}}
+        """What refers to each manifest, in repositories whose registry keeps such lists."""
         self.vague = False
         """Whether its sources do not say what a manifest is."""
 
@@ -100,13 +107,38 @@ class World:
                 return any(name.startswith(f"{task.repository}:") for name in self.there)
             case FindBlob():
                 return (str(task.repository), task.blob.digest) in self.blobs
+        return self._change(task)
+
+    def _change(self, task: Task) -> Answer:
+        match task:
+            case ListReferrers():
+                return self._list_referrers(task)
             case CopyBlob():
                 return self._copy(task)
+            case MergeReferrers():
+                tag = f"{task.repository}:{fallback_tag(task.subject)}"
+                there = self.merged.setdefault(tag, [])
+                more = [one.digest for one in task.referrers if one.digest not in there]
+                there += more
+                return bool(more)
             case PutManifest():
                 self.manifests[task.manifest.digest] = task.manifest
                 self.there[str(task.destination)] = task.manifest.digest
                 return None
         raise AssertionError(task)
+
+    def _list_referrers(self, task: ListReferrers) -> ReferrerList:
+        """Answer like a registry with lists, or one in which a tag stands for each."""
+        if (lists := self.lists.get(str(task.repository))) is not None:
+            found = tuple(one.descriptor for one in lists.get(task.subject, ()))
+            return ReferrerList(found, listed=True)
+        tag = f"{task.repository}:{fallback_tag(task.subject)}"
+        if task.fallback is Fallback.ABSENT:
+            return ReferrerList()
+        if task.side is Side.DESTINATION:
+            there = self.merged.get(tag, [])
+            return ReferrerList(tuple(self.manifests[digest].descriptor for digest in there))
+        return ReferrerList(self.tags[tag].manifests if tag in self.tags else ())
 
     def _resolve(self, name: str) -> Descriptor | NotFound:
         if (found := self.tags.get(name)) is None:
@@ -139,4 +171,7 @@ def _say(task: Task) -> str:
             return f"copy {task.blob.digest.short} to {task.destination}{origin}"
         case PutManifest():
             return f"put {task.destination}"
+        case MergeReferrers():
+            names = ", ".join(one.digest.short for one in task.referrers)
+            return f"list {names} of {task.subject.short} in {task.repository}"
     return ""

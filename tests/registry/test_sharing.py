@@ -106,13 +106,61 @@ async def test_who_comes_a_moment_later_misses_nothing() -> None:
 async def test_who_comes_too_late_reads_alone() -> None:
     source, sharing = Source(), Sharing()
     first = sharing.read(HERE, DIGEST, source.open_at)
-    for _ in range(6):
+    for _ in range(18):
         await anext(first)
     second = sharing.read(HERE, DIGEST, source.open_at)
 
     assert await read(second) == CONTENT
     assert source.opened == [0, 0]
     await first.aclose()
+
+
+class Small(Source):
+    """A source of the content's first MiB."""
+
+    def open_at(self, first: int) -> Chunks:
+        self.opened.append(first)
+        return Beginning(self, first)
+
+
+class Beginning(Part):
+    async def __anext__(self) -> bytes:
+        if self._position >= 4 * CHUNK:
+            raise StopAsyncIteration
+        return await super().__anext__()
+
+
+async def test_a_small_blob_that_was_just_read_is_not_read_again() -> None:
+    source, sharing = Small(), Sharing()
+
+    first = await read(sharing.read(HERE, DIGEST, source.open_at))
+    second = await read(sharing.read(HERE, DIGEST, source.open_at))
+
+    assert first == second == CONTENT[: 4 * CHUNK]
+    assert source.opened == [0]
+    assert source.closed == 1
+
+
+async def test_small_blobs_are_forgotten_for_others_oldest_first() -> None:
+    source, sharing = Small(), Sharing()
+    digests = [Digest.of(bytes([number])) for number in range(17)]
+    for digest in digests:
+        await read(sharing.read(HERE, digest, source.open_at))
+
+    await read(sharing.read(HERE, digests[-1], source.open_at))
+    assert len(source.opened) == 17
+    await read(sharing.read(HERE, digests[0], source.open_at))
+    assert len(source.opened) == 18
+
+
+async def test_what_turned_out_to_be_something_else_is_read_again() -> None:
+    source, sharing = Small(), Sharing()
+    await read(sharing.read(HERE, DIGEST, source.open_at))
+
+    sharing.distrust(HERE, DIGEST)
+    await read(sharing.read(HERE, DIGEST, source.open_at))
+
+    assert source.opened == [0, 0]
 
 
 async def test_who_falls_too_far_behind_goes_on_alone_from_where_it_is() -> None:
