@@ -24,6 +24,7 @@
     │   ├── Unreachable            nothing has come back for a while; it is not asked any more
     │   └── Untrusted              from somebody we cannot believe in
     ├── IntegrityError             not the bytes that were promised   (integrity)
+    │   ├── Differs            3       a destination is not what its source is
     │   ├── DigestMismatch
     │   ├── SizeMismatch
     │   └── Spoiled                a registry says that it received others than we sent
@@ -47,6 +48,7 @@ class ExitCode(IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2
+    DIFFERENT = 3
     UNFINISHED = 5
     INTERRUPTED = 130
     TERMINATED = 143
@@ -265,6 +267,13 @@ class IntegrityError(MirrorError):
 
     category = "integrity"
     hint = "Run again; if it repeats, the source or a proxy in between alters content."
+
+
+class Differs(IntegrityError):
+    """A destination lacks something of its source, or has something else in its place."""
+
+    exit_code = ExitCode.DIFFERENT
+    hint = "mirror verify --repair brings what is missing."
 
 
 class Bug(MirrorError):

@@ -25,6 +25,31 @@ class Status(StrEnum):
     PLANNED = "planned"
 
 
+class Condition(StrEnum):
+    """How something at a destination differs from its source."""
+
+    MISSING = "missing"
+    DIFFERENT = "different"
+    EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing at a destination that is not as it is at its source."""
+
+    condition: Condition
+    noun: str
+    """``tag``, ``manifest``, ``blob`` or ``referrer``."""
+    name: str
+    """The tag, or the digest."""
+    found: str = ""
+    """What is there instead."""
+
+    def __str__(self) -> str:
+        instead = f": {self.found}" if self.found else ""
+        return f"{self.condition} {self.noun} {self.name}{instead}"
+
+
 class Landing(StrEnum):
     """How a blob came to be at its destination."""
 
@@ -58,6 +83,8 @@ class ImageSettled:
     error: MirrorError | None = None
     source_digest: Digest | None = None
     """What the source names, which is another manifest where platforms were chosen."""
+    differences: tuple[Difference, ...] = ()
+    """What a verification found at the destination, or has repaired there."""
 
 
 @dataclass(frozen=True, slots=True)

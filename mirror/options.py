@@ -38,6 +38,10 @@ class Options:
     """Whether what refers to an image comes with it."""
     require_referrers: bool = False
     """Whether an image fails to which nothing refers."""
+    deep: bool = False
+    """Whether a verification reads what is at the destination to its last byte."""
+    repair: bool = False
+    """Whether a verification brings what is missing."""
     fail_fast: bool = False
     retries: int = DEFAULT_RETRIES
     """Attempts beyond the first, for one request and for one blob."""

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.copying import copy
+from mirror.engine.copying import copy, verify
 from mirror.events import Traffic
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
@@ -47,6 +47,22 @@ async def target() -> AsyncIterator[EmbeddedRegistry]:
     registry = EmbeddedRegistry(keep_log=True)
     async with registry.running():
         yield registry
+
+
+@pytest.fixture
+def verified(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
+    """Verify by the lines given; see `mirrored`."""
+
+    async def run(*lines: str, **options: object) -> Result:
+        text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
+        rules = parse(documents=[Document("test", text.encode())])
+        result = Result(datetime.now(UTC))
+        asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
+        hurry = Hurry().patience(asked.retries)
+        await verify(rules, asked, result.take, Traffic(), patience=hurry)
+        return result
+
+    return run
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ MAY_AWAIT = {
     "mirror.registry.reading",
     "mirror.registry.names",
     "mirror.registry.work",
+    "mirror.registry.uploads",
     "mirror.registry.registries",
     "mirror.engine.grace",
     "mirror.engine.beside",

@@ -14,7 +14,7 @@ import typer.core
 
 from mirror import __version__
 from mirror.cli import parameters as given
-from mirror.cli import values
+from mirror.cli import texts, trust, values
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
 from mirror.options import (
@@ -24,60 +24,6 @@ from mirror.options import (
     Options,
     Timeouts,
 )
-
-_HELP = """Copy container images and other OCI artifacts from registry to registry.
-
-\b
-  mirror SRC=DST ...              copy what the mappings say
-  mirror SRC DST [DST ...]        the same, one source to many destinations
-  mirror --file mappings.txt      the same, from a file; - is standard input
-
-Run `mirror copy --help` for the options of a copy.
-"""
-
-_COPY_HELP = """Copy what the mappings say. This is the command when none is named.
-
-\b
-Examples:
-  mirror quay.io/team/app:1.2=registry.example.com/team/app
-  mirror quay.io/team/app:v1.*=registry.example.com/team/app
-  mirror quay.io/team/*=registry.example.com/mirror/*
-  mirror --file mappings.txt --report run.json --retry-file again.txt
-  mirror --file mappings.txt --dry-run
-
-\b
-A line of a mapping file is SRC=DST, or SRC DST [DST ...]; # starts a comment.
-A * in a tag stands for any run of characters, a source without a tag for all of
-its tags, a * at the end of a path for every repository that begins like that.
-
-\b
-Every option can be given as an environment variable as well, --dry-run as
-MIRROR_DRY_RUN=1.
-
-\b
-Exit codes:
-  0    everything asked for is at its destination
-  1    something failed; standard error and the report say what
-  2    the request makes no sense; nothing was sent
-  5    a deadline or a registry's quota came first; what is left is deferred
-  130  interrupted (143: terminated)
-"""
-
-_INSPECT_HELP = """Show what is behind a reference: digest, platforms, layers, referrers and tags.
-
-\b
-Examples:
-  mirror inspect quay.io/prometheus/prometheus:v3.0.0
-  mirror inspect --raw quay.io/prometheus/prometheus:v3.0.0 | sha256sum
-  mirror inspect --tags quay.io/prometheus/prometheus
-"""
-
-_SERVE_HELP = """Run the embedded registry, in memory, until Ctrl-C.
-
-\b
-Example:
-  mirror serve --listen 127.0.0.1:5000
-"""
 
 
 class _DefaultCommand(typer.core.TyperGroup):
@@ -100,7 +46,7 @@ _LOOK_RETRIES = 2
 
 app = typer.Typer(
     cls=_DefaultCommand,
-    help=_HELP,
+    help=texts.MIRROR,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -122,7 +68,7 @@ def root(
     """Serve as the group's own command, which only knows --version."""
 
 
-@app.command(help=_COPY_HELP)
+@app.command(help=texts.COPY)
 def copy(
     mappings: given.Mappings = None,
     files: given.Files = None,
@@ -145,16 +91,16 @@ def copy(
     commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit,
     limit_rate: given.LimitRate = None,
     deadline: given.Deadline = None,
-    authfile: given.Authfile = None,
-    src_creds: given.SourceCredentials = None,
-    dest_creds: given.DestinationCredentials = None,
-    src_registry_token: given.SourceToken = None,
-    dest_registry_token: given.DestinationToken = None,
-    certificate_authority: given.CertificateAuthority = None,
-    skip_multiple_scopes: given.SkipMultipleScopes = False,
-    insecure: given.Insecure = False,
-    src_tls_verify: given.SourceTlsVerify = True,
-    dest_tls_verify: given.DestinationTlsVerify = True,
+    authfile: trust.Authfile = None,
+    src_creds: trust.SourceCredentials = None,
+    dest_creds: trust.DestinationCredentials = None,
+    src_registry_token: trust.SourceToken = None,
+    dest_registry_token: trust.DestinationToken = None,
+    certificate_authority: trust.CertificateAuthority = None,
+    skip_multiple_scopes: trust.SkipMultipleScopes = False,
+    insecure: trust.Insecure = False,
+    src_tls_verify: trust.SourceTlsVerify = True,
+    dest_tls_verify: trust.DestinationTlsVerify = True,
     output: given.OutputFormat = given.Output.TEXT,
     report: given.Report = None,
     retry_file: given.RetryFile = None,
@@ -204,14 +150,92 @@ def copy(
     )
 
 
-@app.command(help=_INSPECT_HELP)
+@app.command(help=texts.VERIFY)
+def verify(
+    mappings: given.Mappings = None,
+    files: given.Files = None,
+    deep: given.Deep = False,
+    repair: given.Repair = False,
+    platform: given.Platforms = None,
+    filter_by_os: given.FilterByOs = None,
+    keep_manifest_list: given.KeepManifestList = False,
+    referrers: given.Referrers = False,
+    require_referrers: given.RequireReferrers = False,
+    skip_missing: given.SkipMissing = False,
+    fail_fast: given.FailFast = False,
+    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
+    max_registry: given.MaxRegistry = None,
+    retries: given.Retries = DEFAULT_RETRIES,
+    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall,
+    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect,
+    limit_rate: given.LimitRate = None,
+    deadline: given.Deadline = None,
+    authfile: trust.Authfile = None,
+    src_creds: trust.SourceCredentials = None,
+    dest_creds: trust.DestinationCredentials = None,
+    src_registry_token: trust.SourceToken = None,
+    dest_registry_token: trust.DestinationToken = None,
+    certificate_authority: trust.CertificateAuthority = None,
+    skip_multiple_scopes: trust.SkipMultipleScopes = False,
+    insecure: trust.Insecure = False,
+    src_tls_verify: trust.SourceTlsVerify = True,
+    dest_tls_verify: trust.DestinationTlsVerify = True,
+    output: given.OutputFormat = given.Output.TEXT,
+    report: given.Report = None,
+    retry_file: given.RetryFile = None,
+    progress: given.Progress = given.Show.AUTO,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
+) -> None:
+    """Compare both sides of what the mappings say."""
+    options = Options(
+        selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        referrers=referrers or require_referrers,
+        require_referrers=require_referrers,
+        deep=deep,
+        repair=repair,
+        skip_missing=skip_missing,
+        fail_fast=fail_fast,
+        insecure_source=insecure or not src_tls_verify,
+        insecure_destination=insecure or not dest_tls_verify,
+        max_per_registry=max_per_registry,
+        max_registry=max_registry,
+        retries=retries,
+        timeouts=Timeouts(connect=connect_timeout, stall=stall_timeout),
+        limit_rate=values.rate(limit_rate) if limit_rate is not None else None,
+        deadline=values.deadline(deadline) if deadline is not None else None,
+        skip_multiple_scopes=skip_multiple_scopes,
+        certificate_authority=certificate_authority,
+    )
+    _call(
+        "mirror.cli.copying",
+        mappings or [],
+        files or [],
+        options,
+        logins={
+            "authfile": authfile,
+            "source_credentials": src_creds,
+            "destination_credentials": dest_creds,
+            "source_token": src_registry_token,
+            "destination_token": dest_registry_token,
+        },
+        json=output is given.Output.JSON,
+        report=report,
+        retry_file=retry_file,
+        progress="none" if quiet and progress is given.Show.AUTO else str(progress),
+        verbosity=verbose - quiet,
+        verifying=True,
+    )
+
+
+@app.command(help=texts.INSPECT)
 def inspect(
     reference: given.Image,
-    authfile: given.Authfile = None,
-    src_creds: given.SourceCredentials = None,
-    src_registry_token: given.SourceToken = None,
-    certificate_authority: given.CertificateAuthority = None,
-    insecure: given.Insecure = False,
+    authfile: trust.Authfile = None,
+    src_creds: trust.SourceCredentials = None,
+    src_registry_token: trust.SourceToken = None,
+    certificate_authority: trust.CertificateAuthority = None,
+    insecure: trust.Insecure = False,
     raw: given.Raw = False,
     tags: given.TagsOnly = False,
     output: given.OutputFormat = given.Output.TEXT,
@@ -235,7 +259,7 @@ def inspect(
     )
 
 
-@app.command(help=_SERVE_HELP)
+@app.command(help=texts.SERVE)
 def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = False) -> None:
     """Run the embedded registry."""
     _call("mirror.cli.serving", listen, catalog=catalog)

@@ -1,4 +1,4 @@
-"""The copy command: from the words of the command line to an exit code."""
+"""The copy and verify commands: from the words of the command line to an exit code."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from mirror.cli.interrupt import interruptible
 from mirror.cli.loop import run
 from mirror.cli.output import check_writable, write
 from mirror.cli.terminal import Terminal
-from mirror.engine.copying import copy
+from mirror.engine.copying import copy, verify
 from mirror.errors import ExitCode, MirrorError, UsageError
 from mirror.events import (
     AdmissionClosed,
@@ -45,12 +45,16 @@ def main(
     retry_file: Path | None,
     progress: str,
     verbosity: int,
+    verifying: bool = False,
 ) -> ExitCode:
-    """Copy; return what to tell the caller.  Raises UsageError before anything is sent."""
+    """Copy, or verify; return what to tell the caller.
+
+    Raises UsageError before anything is sent.
+    """
     rules = deque(parse(mappings, [_read(path) for path in files]))
     if not rules:
         raise UsageError(
-            "there is nothing to copy",
+            f"there is nothing to {'verify' if verifying else 'copy'}",
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
     keychain = Access(**logins).keychain()
@@ -68,6 +72,7 @@ def main(
             retry_file=retry_file,
             progress=progress,
             verbosity=verbosity,
+            verifying=verifying,
         )
     )
 
@@ -83,8 +88,9 @@ async def copy_and_tell(
     retry_file: Path | None = None,
     progress: str = "auto",
     verbosity: int = 0,
+    verifying: bool = False,
 ) -> ExitCode:
-    """Copy what the rules say, tell it on the terminal and in files, and judge it."""
+    """Copy or verify what the rules say, tell it on the terminal and in files, and judge it."""
     telling = _Telling(terminal, json=json, verbosity=verbosity)
     plan = None
     result = telling.result
@@ -93,7 +99,11 @@ async def copy_and_tell(
             interruptible() as interruption,
             terminal.showing(telling.progress, telling.traffic, progress),
         ):
-            plan = await copy(rules, options, telling.take, telling.traffic, keychain, proxies())
+            told = telling.take, telling.traffic
+            if verifying:
+                await verify(rules, options, *told, keychain, proxies())
+            else:
+                plan = await copy(rules, options, *told, keychain, proxies())
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:
@@ -175,6 +185,9 @@ class _Telling:
         )
 
     def _settled(self, image: ImageSettled) -> None:
+        if not self._json:
+            for one in image.differences:
+                self.terminal.print(f"{image.destination}: {one}")
         match image.status:
             case Status.FAILED:
                 self.terminal.say(f"failed: {image.source} -> {image.destination}", "red")
@@ -182,6 +195,8 @@ class _Telling:
                     self.terminal.say(f"  {image.error}")
                     if image.error.hint:
                         self.terminal.say(f"  {image.error.hint}", "dim")
+            case Status.COPIED if image.differences and self._verbosity >= 0:
+                self.terminal.say(f"repaired: {image.destination}")
             case Status.COPIED if not self._json:
                 self.terminal.print(f"{image.digest} {image.destination}")
             case Status.PLANNED if not self._json:

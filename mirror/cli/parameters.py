@@ -5,14 +5,15 @@ One alias per option, so that it means the same wherever a command takes it.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from mirror.cli.option import option
 
 _WHAT = "What to copy"
 _HOW = "How to copy it"
 _LIMITS = "Limits"
-_TRUST = "Trust"
 _OUTPUT = "Output"
 
 
@@ -32,21 +33,13 @@ class Show(StrEnum):
     NONE = "none"
 
 
-def _option(panel: str, *names: str, meaning: str, **more: Any) -> Any:
-    """Describe an option; each can be given as an environment variable too."""
-    long = next(name for name in names if name.startswith("--"))
-    envvar = "MIRROR_" + long.partition("/")[0].strip("-").replace("-", "_").upper()
-    more = {"envvar": envvar, "show_envvar": False, "rich_help_panel": panel, **more}
-    return typer.Option(*names, help=meaning, **more)
-
-
 Mappings = Annotated[
     list[str] | None,
     typer.Argument(help="SRC=DST ..., or SRC DST [DST ...].", show_default=False),
 ]
 Files = Annotated[
     list[str] | None,
-    _option(
+    option(
         _WHAT,
         "-f",
         "--file",
@@ -57,11 +50,11 @@ Files = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    _option(_WHAT, "--dry-run", meaning="Resolve everything and print the plan; change nothing."),
+    option(_WHAT, "--dry-run", meaning="Resolve everything and print the plan; change nothing."),
 ]
 Platforms = Annotated[
     list[str] | None,
-    _option(
+    option(
         _WHAT,
         "--platform",
         metavar="OS/ARCH[/VARIANT]",
@@ -70,7 +63,7 @@ Platforms = Annotated[
 ]
 FilterByOs = Annotated[
     str | None,
-    _option(
+    option(
         _WHAT,
         "--filter-by-os",
         metavar="REGEX",
@@ -79,7 +72,7 @@ FilterByOs = Annotated[
 ]
 KeepManifestList = Annotated[
     bool,
-    _option(
+    option(
         _WHAT,
         "--keep-manifest-list",
         meaning="With a filter: push the index as it is, with only these platforms behind it.",
@@ -87,7 +80,7 @@ KeepManifestList = Annotated[
 ]
 Referrers = Annotated[
     bool,
-    _option(
+    option(
         _WHAT,
         "--referrers",
         meaning="Also copy what refers to an image: signatures, attestations, SBOMs.",
@@ -95,26 +88,32 @@ Referrers = Annotated[
 ]
 RequireReferrers = Annotated[
     bool,
-    _option(
+    option(
         _WHAT,
         "--require-referrers",
         meaning="The same, and an image that has none fails.",
     ),
 ]
+Deep = Annotated[
+    bool,
+    option(_WHAT, "--deep", meaning="Read everything at the destination, and check its digest."),
+]
+Repair = Annotated[
+    bool,
+    option(_WHAT, "--repair", meaning="Bring what is missing; nothing is ever deleted."),
+]
 SkipMissing = Annotated[
     bool,
-    _option(
-        _WHAT, "--skip-missing", meaning="A source that does not exist is skipped, not failed."
-    ),
+    option(_WHAT, "--skip-missing", meaning="A source that does not exist is skipped, not failed."),
 ]
-Force = Annotated[bool, _option(_HOW, "--force", meaning="Push even what is there already.")]
+Force = Annotated[bool, option(_HOW, "--force", meaning="Push even what is there already.")]
 SkipMount = Annotated[
     bool,
-    _option(_HOW, "--skip-mount", meaning="Upload what could be mounted from a neighbour."),
+    option(_HOW, "--skip-mount", meaning="Upload what could be mounted from a neighbour."),
 ]
 FailFast = Annotated[
     bool,
-    _option(
+    option(
         _HOW,
         "--fail-fast/--continue-on-error",
         meaning="Stop at the first failure, or go on and report.",
@@ -122,7 +121,7 @@ FailFast = Annotated[
 ]
 MaxPerRegistry = Annotated[
     int,
-    _option(
+    option(
         _LIMITS,
         "--max-per-registry",
         min=1,
@@ -132,7 +131,7 @@ MaxPerRegistry = Annotated[
 ]
 MaxRegistry = Annotated[
     int | None,
-    _option(
+    option(
         _LIMITS,
         "--max-registry",
         min=1,
@@ -142,7 +141,7 @@ MaxRegistry = Annotated[
 ]
 Retries = Annotated[
     int,
-    _option(
+    option(
         _LIMITS,
         "--retries",
         min=0,
@@ -152,7 +151,7 @@ Retries = Annotated[
 ]
 LimitRate = Annotated[
     str | None,
-    _option(
+    option(
         _LIMITS,
         "--limit-rate",
         metavar="RATE",
@@ -161,7 +160,7 @@ LimitRate = Annotated[
 ]
 StallTimeout = Annotated[
     float,
-    _option(
+    option(
         _LIMITS,
         "--stall-timeout",
         min=0.1,
@@ -171,7 +170,7 @@ StallTimeout = Annotated[
 ]
 ConnectTimeout = Annotated[
     float,
-    _option(
+    option(
         _LIMITS,
         "--connect-timeout",
         min=0.1,
@@ -181,7 +180,7 @@ ConnectTimeout = Annotated[
 ]
 CommitTimeout = Annotated[
     float,
-    _option(
+    option(
         _LIMITS,
         "--commit-timeout",
         min=0.1,
@@ -191,7 +190,7 @@ CommitTimeout = Annotated[
 ]
 Deadline = Annotated[
     str | None,
-    _option(
+    option(
         _LIMITS,
         "--deadline",
         metavar="TIME",
@@ -200,95 +199,16 @@ Deadline = Annotated[
 ]
 ChunkSize = Annotated[
     str | None,
-    _option(
+    option(
         _HOW,
         "--chunk-size",
         metavar="SIZE",
         meaning="Upload in chunks of this size, such as 64MiB; without, whole blobs where taken.",
     ),
 ]
-Insecure = Annotated[
-    bool, _option(_TRUST, "--insecure", meaning="Accept any certificate, and plain http.")
-]
-SourceTlsVerify = Annotated[
-    bool,
-    _option(
-        _TRUST,
-        "--src-tls-verify/--no-src-tls-verify",
-        meaning="Check certificates of sources and keep to https, or not.",
-    ),
-]
-DestinationTlsVerify = Annotated[
-    bool,
-    _option(
-        _TRUST,
-        "--dest-tls-verify/--no-dest-tls-verify",
-        meaning="Check certificates of destinations and keep to https, or not.",
-    ),
-]
-Authfile = Annotated[
-    Path | None,
-    _option(
-        _TRUST,
-        "-a",
-        "--authfile",
-        "--registry-config",
-        metavar="PATH",
-        meaning="Take logins from this file only, not from where docker and podman keep them.",
-    ),
-]
-SourceCredentials = Annotated[
-    str | None,
-    _option(
-        _TRUST,
-        "--src-creds",
-        metavar="USER:PASS",
-        meaning="Log in to source registries so; @FILE reads it from a file.",
-    ),
-]
-DestinationCredentials = Annotated[
-    str | None,
-    _option(
-        _TRUST,
-        "--dest-creds",
-        metavar="USER:PASS",
-        meaning="Log in to destination registries so; @FILE reads it from a file.",
-    ),
-]
-SourceToken = Annotated[
-    str | None,
-    _option(
-        _TRUST,
-        "--src-registry-token",
-        metavar="TOKEN",
-        meaning="Send this Bearer token to source registries; @FILE reads it from a file.",
-    ),
-]
-DestinationToken = Annotated[
-    str | None,
-    _option(
-        _TRUST,
-        "--dest-registry-token",
-        metavar="TOKEN",
-        meaning="Send this Bearer token to destination registries; @FILE reads it from a file.",
-    ),
-]
-CertificateAuthority = Annotated[
-    Path | None,
-    _option(
-        _TRUST,
-        "--certificate-authority",
-        metavar="PATH",
-        meaning="Trust the authorities in this PEM bundle too.",
-    ),
-]
-SkipMultipleScopes = Annotated[
-    bool,
-    _option(_TRUST, "--skip-multiple-scopes", meaning="Ask for one token per repository."),
-]
 OutputFormat = Annotated[
     Output,
-    _option(
+    option(
         _OUTPUT,
         "-o",
         "--output",
@@ -297,13 +217,13 @@ OutputFormat = Annotated[
 ]
 Report = Annotated[
     Path | None,
-    _option(
+    option(
         _OUTPUT, "--report", metavar="PATH", meaning="Write the run report to this file, as JSON."
     ),
 ]
 RetryFile = Annotated[
     Path | None,
-    _option(
+    option(
         _OUTPUT,
         "--retry-file",
         metavar="PATH",
@@ -312,25 +232,23 @@ RetryFile = Annotated[
 ]
 Progress = Annotated[
     Show,
-    _option(
+    option(
         _OUTPUT,
         "--progress",
         meaning="Standard error: bars on a terminal, plain lines elsewhere.",
     ),
 ]
-Quiet = Annotated[bool, _option(_OUTPUT, "-q", "--quiet", meaning="Say only what failed.")]
+Quiet = Annotated[bool, option(_OUTPUT, "-q", "--quiet", meaning="Say only what failed.")]
 Verbose = Annotated[
-    bool, _option(_OUTPUT, "-v", "--verbose", meaning="Name every image, also the unchanged.")
+    bool, option(_OUTPUT, "-v", "--verbose", meaning="Name every image, also the unchanged.")
 ]
-Raw = Annotated[
-    bool, _option(_OUTPUT, "--raw", meaning="Print the manifest itself, byte for byte.")
-]
+Raw = Annotated[bool, option(_OUTPUT, "--raw", meaning="Print the manifest itself, byte for byte.")]
 TagsOnly = Annotated[
-    bool, _option(_OUTPUT, "--tags", meaning="Print the repository's tags, one in a line.")
+    bool, option(_OUTPUT, "--tags", meaning="Print the repository's tags, one in a line.")
 ]
 Listen = Annotated[
     str,
-    _option(
+    option(
         _HOW,
         "--listen",
         metavar="HOST:PORT",
@@ -338,6 +256,6 @@ Listen = Annotated[
     ),
 ]
 Catalog = Annotated[
-    bool, _option(_HOW, "--catalog", meaning="Begin with a made-up catalog instead of empty.")
+    bool, option(_HOW, "--catalog", meaning="Begin with a made-up catalog instead of empty.")
 ]
 Image = Annotated[str, typer.Argument(metavar="REF", help="An image: [HOST/]PATH[:TAG][@DIGEST].")]

@@ -1,4 +1,4 @@
-"""A whole copy: from mappings to outcomes, over registries that are opened and closed here."""
+"""A whole run: from mappings to outcomes, over registries that are opened and closed here."""
 
 from collections.abc import Iterable
 
@@ -6,12 +6,13 @@ import anyio
 
 from mirror.auth.keychain import Keychain
 from mirror.engine.perform import Performer
-from mirror.engine.run import run
+from mirror.engine.run import Decider, run
 from mirror.engine.schedule import Schedule
 from mirror.errors import Side
 from mirror.events import CopyForeseen, Event, PushedBack, Tell, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
+from mirror.plan.audit import Audit
 from mirror.plan.planner import Planner
 from mirror.plan.summary import Summary
 from mirror.registry.patience import Patience
@@ -36,6 +37,41 @@ async def copy(
     """
     summary = Summary() if options.dry_run else None
     planner = Planner(rules, options)
+    await _carry_out(
+        planner, options, tell, traffic, keychain or Keychain(), proxies, patience, summary
+    )
+    return summary
+
+
+async def verify(
+    rules: Iterable[Rule],
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    keychain: Keychain | None = None,
+    proxies: Proxies | None = None,
+    patience: Patience | None = None,
+) -> None:
+    """Compare both sides of what the rules say, repair what is missing if asked; see `copy`."""
+    audit = Audit(rules, options)
+    await _carry_out(
+        audit, options, tell, traffic, keychain or Keychain(), proxies, patience,
+        writes=options.repair,
+    )  # fmt: skip
+
+
+async def _carry_out(
+    decider: Decider,
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    keychain: Keychain,
+    proxies: Proxies | None,
+    patience: Patience | None,
+    summary: Summary | None = None,
+    *,
+    writes: bool = True,
+) -> None:
     schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
 
     def take(event: Event) -> None:
@@ -50,15 +86,14 @@ async def copy(
         tell(event)
 
     async with Registries(
-        options, take, keychain or Keychain(), proxies, patience, schedule
+        options, take, keychain, proxies, patience, schedule, writes=writes
     ) as registries:
         performer = Performer(registries, options, tell, traffic, summary)
         await run(
-            planner,
+            decider,
             schedule,
             performer.perform,
             tell_plan,
             fail_fast=options.fail_fast,
             deadline=options.deadline,
         )
-    return summary

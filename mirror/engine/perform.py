@@ -20,13 +20,15 @@ from mirror.events import (
     Tell,
     Traffic,
 )
-from mirror.image.digest import Digest
+from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Repository
 from mirror.options import Options
 from mirror.plan.summary import Summary
 from mirror.plan.task import (
     Answer,
+    CheckBlob,
+    CheckManifest,
     CopyBlob,
     FindBlob,
     FindRepository,
@@ -91,6 +93,10 @@ class Performer:
             effort.note(1 + cut + wrong)
 
     async def _carry_out(self, task: Task, effort: Effort) -> Answer:
+        if isinstance(task, CheckManifest | CheckBlob):
+            return await self._check(task, effort)
+        if not task.asks:
+            return await self._change(task, effort)
         match task:
             case Resolve():
                 return await self._resolve(task, effort)
@@ -101,18 +107,22 @@ class Performer:
                 return await self._find_repository(task, effort)
             case FindBlob():
                 return await self._find_blob(task, effort)
+            case ListReferrers():
+                listing = self._registries.client(task.repository, task.side, effort)
+                return await listing.referrers(task.subject, task.fallback)
+            case ListTags():
+                return await self._registries.client(task.repository, task.side, effort).tags()
+            case ListCatalog():
+                return await self._registries.catalog(task.registry)
+        raise AssertionError(f"no such task: {task!r}")
+
+    async def _change(self, task: Task, effort: Effort) -> Answer:
+        match task:
             case PutManifest():
                 await self._put_manifest(task, effort)
                 return None
-            case ListReferrers():
-                client = self._registries.client(task.repository, task.side, effort)
-                return await client.referrers(task.subject, task.fallback)
             case MergeReferrers():
                 return await self._merge_referrers(task, effort)
-            case ListTags():
-                return await self._source(task.repository, effort).tags()
-            case ListCatalog():
-                return await self._registries.catalog(task.registry)
         raise AssertionError(f"no such task: {task!r}")
 
     def _source(self, repository: Repository, effort: Effort) -> Client:
@@ -145,6 +155,28 @@ class Performer:
                 BlobLanded(task.repository, task.blob.digest, task.blob.size, Landing.PRESENT)
             )
         return found
+
+    async def _check(self, task: CheckManifest | CheckBlob, effort: Effort) -> bool:
+        client = self._destination(task.repository, effort)
+        if isinstance(task, CheckManifest):
+            return await client.check_manifest(task.digest, deep=task.deep)
+        blob = task.blob
+        if not task.deep or not blob.size:
+            return await client.check_blob(blob)
+        verifier, chunks = Verifier(blob.digest, blob.size), client.read(blob)
+        try:
+            with client.reading(blob):
+                async for chunk in chunks:
+                    verifier.update(chunk)
+                    self._traffic.moved += len(chunk)
+                    if self._bucket is not None:
+                        await self._throttled(len(chunk))
+                verifier.finish()
+        except NotFound:
+            return False
+        finally:
+            await chunks.aclose()
+        return True
 
     async def _copy_blob(self, task: CopyBlob, effort: Effort) -> Landed:
         source = self._source(task.source, effort)

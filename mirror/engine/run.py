@@ -3,22 +3,50 @@
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from mirror.engine.schedule import Schedule
 from mirror.errors import Bug, MirrorError
-from mirror.events import Effort, ImageSettled, Status, Tell
-from mirror.plan.planner import Planner
+from mirror.events import Effort, Event, ImageSettled, Status, Tell
 from mirror.plan.task import Answer, Task
+
+
+class Decider(Protocol):
+    """Says what is to be done and told, and learns what came of it: a plan, as state."""
+
+    events: list[Event]
+    """What was decided; whoever tells it empties the list."""
+
+    def tasks(self) -> list[Task]:
+        """Take what is to be scheduled now."""
+        ...
+
+    def dispatch(self, task: Task) -> Task | None:
+        """Return the task as it is to be carried out now; None if nobody needs it any more."""
+        ...
+
+    def learn(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
+        """Take the answer to a task, or the error it ended with, and how often it was tried."""
+        ...
+
+    def close_admission(self) -> None:
+        """Begin nothing new."""
+        ...
+
+    def abandon(self) -> None:
+        """Settle everything that is not settled yet as deferred."""
+        ...
+
 
 Perform = Callable[[Task, Effort], Awaitable[Answer]]
 """Carries a task out and returns its answer; notes in the effort how hard it was."""
 
 
 async def run(
-    planner: Planner,
+    planner: Decider,
     schedule: Schedule,
     perform: Perform,
     tell: Tell,
@@ -57,7 +85,7 @@ class _Run:
     """The planner decides, the schedule orders, this starts tasks and passes answers on."""
 
     def __init__(
-        self, planner: Planner, schedule: Schedule, perform: Perform, tell: Tell, *, fail_fast: bool
+        self, planner: Decider, schedule: Schedule, perform: Perform, tell: Tell, *, fail_fast: bool
     ) -> None:
         self._planner = planner
         self._schedule = schedule

@@ -42,6 +42,7 @@ class Transfer:
     ) -> None:
         self._source = source
         self._destination = destination
+        self._uploads = destination.uploads
         self._task = task
         self._blob = task.blob
         self._timeouts = timeouts
@@ -77,7 +78,7 @@ class Transfer:
 
     async def _once(self, body: Body) -> Landed:
         task, attempts = self._task, self._attempts
-        upload = self._destination.upload(
+        upload = self._uploads.begin(
             task.blob, task.mount_from, broken=attempts.broken, spoiled=attempts.spoiled
         )
         try:
@@ -85,7 +86,7 @@ class Transfer:
             if upload.state is State.SENDING:
                 await self._send(upload, body)
         finally:
-            await self._destination.cancel(upload)
+            await self._uploads.cancel(upload)
         if upload.state is State.MOUNTED:
             found = task.mount_from == task.destination
             return Landed(Landing.PRESENT if found else Landing.MOUNTED)
@@ -93,7 +94,7 @@ class Transfer:
 
     async def _open(self, upload: Upload, body: Body) -> None:
         """Open a session; the source is asked meanwhile, if the blob will surely be needed."""
-        opening = partial(finish_soon, partial(self._destination.open, upload), _OPEN_GRACE)
+        opening = partial(finish_soon, partial(self._uploads.open, upload), _OPEN_GRACE)
         sure = self._task.mount_from is None and self._blob.size
         # Of several who share a reading, one that is refused would break it off for the others.
         if sure and not self._source.shares:
@@ -106,7 +107,7 @@ class Transfer:
         """Send the blob into an open session, and go on where it breaks off if that is known."""
         if not self._blob.size:
             self._source.check_empty(self._blob)
-            await self._destination.write(upload, lambda _: b"")
+            await self._uploads.write(upload, lambda _: b"")
             return
         endurance = self._patience.endurance()
         while upload.state is State.SENDING:
@@ -120,14 +121,14 @@ class Transfer:
                     raise
                 continue
             if not body.given_out:
-                self._destination.too_early(upload)
+                self._uploads.too_early(upload)
 
     async def _write(self, upload: Upload, body: Body) -> None:
         with anyio.CancelScope() as scope:
             body.scope = scope
-            await self._destination.write(upload, body.take)
+            await self._uploads.write(upload, body.take)
         if scope.cancelled_caught:
-            self._destination.give_up(upload)
+            self._uploads.give_up(upload)
 
     async def _goes_on(
         self, upload: Upload, body: Body, endurance: Endurance, error: MirrorError
@@ -145,7 +146,7 @@ class Transfer:
         self._effort.note(self._attempts.more())
         await self._patience.sleep(seconds)
         try:
-            stands = await self._destination.ask_position(upload)
+            stands = await self._uploads.ask_position(upload)
         except MirrorError:
             return False
         return stands and await body.rewind(upload.position)

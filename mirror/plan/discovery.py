@@ -5,7 +5,7 @@ list.  A pattern that matches nothing at all is a failure.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -44,6 +44,10 @@ class Found(Protocol):
         ...
 
 
+Listed = Callable[[Rule, tuple[str, ...]], None]
+"""Takes a rule for the tags of one repository, with all tags that its source lists."""
+
+
 class Discovery:
     """Rules on their way to single images."""
 
@@ -52,9 +56,12 @@ class Discovery:
         listings: Listings,
         found: Found,
         failed: Callable[[Rule, MirrorError], None],
+        listed: Listed | None = None,
     ) -> None:
+        """Be told who takes what was found, what could not be, and what a source listed."""
         self._found = found
         self._failed = failed
+        self._tags_of = listed
         self._listings = listings
         self._pending: dict[_Pending, None] = {}
 
@@ -120,10 +127,15 @@ class Discovery:
         if not isinstance(answer, tuple):
             self._failed(rule, as_error(answer))
             return
-        found = list(singles(rule, answer))
+        found = list(self._matching(rule, answer))
         if not found:
             self._failed(rule, _nothing_matches(rule, "tag"))
         self._found(found)
+
+    def _matching(self, rule: Rule, tags: tuple[str, ...]) -> Iterator[Rule]:
+        if self._tags_of is not None:
+            self._tags_of(rule, tags)
+        return singles(rule, tags)
 
     def _repository_read(
         self, catalog: _Pending, pending: _Pending, answer: Answer | MirrorError
@@ -132,7 +144,8 @@ class Discovery:
         del self._pending[pending]
         catalog.unlisted -= 1
         if isinstance(answer, (tuple, NotFound)):
-            found = list(singles(pending.rule, answer)) if isinstance(answer, tuple) else []
+            tags = answer if isinstance(answer, tuple) else ()
+            found = list(self._matching(pending.rule, tags))
             catalog.found += len(found)
             self._found(found)
         else:

@@ -8,7 +8,7 @@ each image.  One image goes this way:
                                                    else -Gathering-> copied
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,32 +20,23 @@ from mirror.events import (
     Effort,
     Event,
     ImageSettled,
-    ImagesFound,
     Status,
 )
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
-from mirror.image.reference import Registry
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import Pair, pair
+from mirror.mapping.wildcard import Pair
 from mirror.options import Options
-from mirror.plan.claims import Claims, taken
-from mirror.plan.discovery import Discovery
 from mirror.plan.foresight import AT_LEAST, foreseeable
 from mirror.plan.gathering import Gathering
 from mirror.plan.inquiry import Asker, Inquiry
+from mirror.plan.intake import Intake, Route, route
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.listings import Listings
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, CopyBlob, Resolve, Task
 from mirror.wire.referrers import subject_of
-
-# Images under way between two registries, for each request that may be in
-# flight: enough to keep every slot busy, few enough to be forgotten soon.
-_OPEN_PER_SLOT = 4
-
-_Route = tuple[Registry, Registry]
 
 
 @dataclass(slots=True, eq=False)
@@ -87,18 +78,15 @@ class Planner:
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
         listings = Listings(self._inquiry)
-        self._discovery = Discovery(listings, self._queue, self._rule_failed)
+        self._intake = Intake(listings, options, self._note, self._open_image)
         self._gathering = Gathering(self._inquiry, listings, self._knowledge, options)
-        self._queues: defaultdict[_Route, deque[Rule]] = defaultdict(deque)
         self._open: dict[_Image, None] = {}
-        self._open_on: Counter[_Route] = Counter()
-        self._foreseen: Counter[_Route] = Counter()
-        self._claims = Claims()
-        self._discovery.begin(rules)
+        self._foreseen: Counter[Route] = Counter()
+        self._intake.begin(rules)
 
     def tasks(self) -> list[Task]:
         """Take what is to be scheduled now; opens as many waiting images as there is room for."""
-        self._admit()
+        self._intake.admit()
         taken, self._inquiry.tasks = self._inquiry.tasks, []
         return taken
 
@@ -120,55 +108,23 @@ class Planner:
         for image in list(self._open):
             if image.node is None or not image.node.begun:
                 self._settle(image, Status.DEFERRED)
-        self._defer_waiting()
+        self._intake.defer()
         settled = [e for e in self.events[before:] if isinstance(e, ImageSettled)]
         self.events.append(AdmissionClosed(len(settled)))
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
 
     def abandon(self) -> None:
         """Settle everything that is not settled yet as deferred."""
         for image in list(self._open):
             self._settle(image, Status.DEFERRED)
-        self._defer_waiting()
-
-    def _defer_waiting(self) -> None:
-        for queue in self._queues.values():
-            for rule in queue:
-                self._tell(pair(rule), Status.DEFERRED)
-        for rule in self._discovery.abandon():
-            self._tell_rule(rule, Status.DEFERRED)
-        self._queues.clear()
-
-    def _queue(self, rules: Iterable[Rule], *, unique: bool = False) -> None:
-        count = 0
-        for rule in rules:
-            if unique or self._claim(rule):
-                count += 1
-                self._queues[rule.source.registry, rule.target.registry].append(rule)
-        if count:
-            self.events.append(ImagesFound(count))
-
-    def _claim(self, rule: Rule) -> bool:
-        """Whether a rule is the first to its destination; a second one from elsewhere fails."""
-        one = pair(rule)
-        other = self._claims.first(one)
-        if other.source != one.source:
-            self.events.append(ImagesFound(1))
-            self._tell(one, Status.FAILED, error=taken(one, other.source))
-        return other is one
-
-    def _admit(self) -> None:
-        window = _OPEN_PER_SLOT * self._options.max_per_registry
-        for route, queue in list(self._queues.items()):
-            while queue and self._open_on[route] < window:
-                self._open_image(pair(queue.popleft()))
-            if not queue:
-                del self._queues[route]
+        self._intake.defer()
 
     def _open_image(self, pair: Pair) -> None:
         image = _Image(pair, source=pair.source.digest, selection=self._options.selection)
         self._open[image] = None
-        self._open_on[_route(pair)] += 1
-        self._foresee(_route(pair), AT_LEAST)
+        self._foresee(route(pair), AT_LEAST)
         # A digest needs no looking up: it says itself what it names.
         if image.source is None:
             image.unanswered += 1
@@ -233,7 +189,7 @@ class Planner:
         if there and selection is None:
             self._gathering.present(image.node, image.found or Descriptor(image.source, 0))
             return
-        self._foresee(_route(pair), image.requests)
+        self._foresee(route(pair), image.requests)
         self._gathering.bring(image.node)
 
     def _list_of(self, pair: Pair) -> Digest | None:
@@ -241,7 +197,7 @@ class Planner:
         tag = pair.destination.tag
         return subject_of(tag) if tag is not None and self._options.referrers else None
 
-    def _foresee(self, route: _Route, requests: int) -> None:
+    def _foresee(self, route: Route, requests: int) -> None:
         """Tell how many requests at once an image will lead to, once more only if more."""
         if requests > self._foreseen[route] and not self._options.dry_run:
             self._foreseen[route] = requests
@@ -291,27 +247,18 @@ class Planner:
         if image.node is not None:
             image.node.failed = True  # so that nothing more is asked for it
         del self._open[image]
-        self._open_on[_route(image.pair)] -= 1
-        self._tell(image.pair, status, image, error)
-
-    def _rule_failed(self, rule: Rule, error: MirrorError) -> None:
-        if self._options.skip_missing and isinstance(error, NotFound):
-            self._tell_rule(rule, Status.SKIPPED)
-        else:
-            self._tell_rule(rule, Status.FAILED, error)
+        self._intake.close(image.pair)
+        self._tell(image, status, error)
 
     def _tell(
         self,
-        pair: Pair,
+        image: _Image,
         status: Status,
-        image: _Image | None = None,
         error: MirrorError | None = None,
     ) -> None:
-        """Tell how a pair ended, and what its image came to if it was ever opened."""
+        """Tell how an image ended, and what it came to."""
+        pair = image.pair
         names = str(pair.source), str(pair.destination), str(pair.origin)
-        if image is None:
-            self.events.append(ImageSettled(*names, status, error=error))
-            return
         moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
         if status is Status.PLANNED:
             moved = 0
@@ -323,18 +270,9 @@ class Planner:
             ImageSettled(*names, status, digest, moved, image.effort.attempts, error, image.source)
         )
 
-    def _tell_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:
-        source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
-        self.events.append(ImagesFound(1))
-        self.events.append(ImageSettled(source, destination, origin, status, error=error))
-
 
 def _may_have_moved(image: _Image, error: MirrorError) -> bool:
     """Whether what was not found may have gone with the tag, which then names something else."""
     at_source = error.place is not None and error.place.side is Side.SOURCE
     by_tag = image.pair.source.digest is None
     return isinstance(error, NotFound) and at_source and by_tag and not image.looked_again
-
-
-def _route(pair: Pair) -> _Route:
-    return pair.source.repository.registry, pair.destination.repository.registry

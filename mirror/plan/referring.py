@@ -7,7 +7,6 @@ Who writes such a list reads it first and adds to it, one at a time for each lis
 Distribution specification 1.1, "Pushing Manifests with Subject".
 """
 
-from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -20,9 +19,8 @@ from mirror.plan.following import Finder, Following
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, ListReferrers, MergeReferrers, Resolve, Task
+from mirror.plan.writers import Writers
 from mirror.wire.referrers import ReferrerList, is_digest_tag
-
-_List = tuple[Repository, Digest]
 
 
 class Waits(Protocol):
@@ -54,7 +52,7 @@ class Referring:
         self._waits = waits
         self._required = required
         self._followed: dict[tuple[Repository, Repository, Digest], bool] = {}
-        self._writing: defaultdict[_List, deque[Callable[[], None]]] = defaultdict(deque)
+        self._writers = Writers(inquiry)
 
     def find(self, node: Node, image: Descriptor | Manifest, then: Callable[[], None]) -> None:
         """Find what refers to an image; go on with it in ``node.following``, if there is any."""
@@ -118,23 +116,11 @@ class Referring:
         self._followed[_key(node)] = True
 
     def merge(self, node: Node, task: MergeReferrers) -> None:
-        """Have a list written once nobody else writes it."""
+        """Have a list added to, and the image wait for it."""
         self._waits.expect(node)
-        turns = self._writing[task.repository, task.subject]
-        turns.append(partial(self._merge, node, task))
-        if len(turns) == 1:
-            turns[0]()
+        self._writers.merge(node, task, partial(self._merged, node))
 
-    def _merge(self, node: Node, task: MergeReferrers) -> None:
-        self._inquiry.ask(node, task, partial(self._merged, node, task))
-
-    def _merged(self, node: Node, task: MergeReferrers, answer: Answer | MirrorError) -> None:
-        turns = self._writing[task.repository, task.subject]
-        turns.popleft()
-        if turns:
-            turns[0]()
-        else:
-            del self._writing[task.repository, task.subject]
+    def _merged(self, node: Node, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError):
             self._waits.fail(node, answer)
             return

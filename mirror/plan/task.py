@@ -89,9 +89,10 @@ class ListCatalog(Task):
 
 @dataclass(frozen=True, slots=True)
 class ListTags(_OfRepository):
-    """Which tags does a source repository have?  Answer: their names."""
+    """Which tags does a repository have?  Answer: their names."""
 
     repository: Repository
+    side: Side = Side.SOURCE
     rank = Rank.LIST
 
 
@@ -151,6 +152,35 @@ class FindBlob(_OfRepository):
     spared: bool = False
     """Whether only a dry run asks this, where a run finds out by mounting."""
     rank = Rank.FIND
+
+
+@dataclass(frozen=True, slots=True)
+class CheckManifest(_OfRepository):
+    """Is this manifest in a destination repository?  Answer: a bool.
+
+    One that is there and something else than its digest says is an IntegrityError;
+    that shows only if it is read to its end, which ``deep`` asks for.
+    """
+
+    repository: Repository
+    digest: Digest
+    deep: bool = False
+    rank = Rank.FIND
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBlob(_OfRepository):
+    """Is this blob in a destination repository?  Answer and errors: see `CheckManifest`."""
+
+    repository: Repository
+    blob: Descriptor
+    deep: bool = False
+    rank = Rank.FIND
+
+    @property
+    def weight(self) -> int:
+        """See `Task`."""
+        return max(1, self.blob.size) if self.deep else 0
 
 
 @dataclass(frozen=True, slots=True)

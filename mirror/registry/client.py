@@ -4,25 +4,22 @@ Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import NoReturn
-
-import anyio
 
 from mirror.errors import (
     DigestMismatch,
     Incomplete,
     IntegrityError,
     InvalidManifest,
-    MirrorError,
-    NetworkError,
+    NotFound,
     QuotaUsed,
     Refused,
     RegistryError,
     Side,
+    SizeMismatch,
 )
 from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
@@ -35,6 +32,7 @@ from mirror.registry.reading import Reading, read, refusal
 from mirror.registry.sharing import Chunks, Sharing
 from mirror.registry.spare import Spare
 from mirror.registry.spreading import WORTHWHILE, Spreading
+from mirror.registry.uploads import Uploads
 from mirror.registry.work import Work
 from mirror.wire.content import (
     ask_blob,
@@ -49,16 +47,10 @@ from mirror.wire.fault import failure
 from mirror.wire.listing import tags_of
 from mirror.wire.message import Send
 from mirror.wire.referrers import Fallback, ReferrerList, Referrers, fallback_tag, merged
-from mirror.wire.upload import State, Upload
 
-# Seconds to spend on telling a registry that an upload will not go on; it
-# forgets the session by itself after days.
-_CANCEL_TIMEOUT = 3.0
 _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Codes that mean, in answer to a manifest, that something it names is not there.
 _MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
-# What is wrong with an answer that opens no session and says nothing.
-_NO_SESSION = b"no upload session was opened"
 
 
 class Client:
@@ -80,6 +72,8 @@ class Client:
         self._repository = repository
         self._effort = effort or Effort()
         self._work = Work(repository, side, self._effort)
+        self.uploads = Uploads(send, repository, self._work, self._known)
+        """The uploads into it."""
         self._patience = patience or Patience()
         self._sharing = sharing
         self._spare = spare
@@ -139,6 +133,32 @@ class Client:
                 await self._work.expect(reply, HTTPStatus.OK)
                 return True
 
+    async def check_blob(self, blob: Descriptor) -> bool:
+        """Whether a blob is in the repository; SizeMismatch if it is another, by its length."""
+        with self._work.doing("looking for the blob", str(blob.digest)):
+            async with self._send(ask_blob(self._repository, blob.digest, "HEAD")) as reply:
+                if reply.status == HTTPStatus.NOT_FOUND:
+                    return False
+                await self._work.expect(reply, HTTPStatus.OK)
+                if reply.length not in (None, blob.size):
+                    raise SizeMismatch(expected=blob.size, actual=reply.length or 0)
+                return True
+
+    async def check_manifest(self, digest: Digest, *, deep: bool) -> bool:
+        """Whether a manifest is in the repository; IntegrityError if it is another.
+
+        Its bytes are only looked at if ``deep``.
+        """
+        try:
+            if deep:
+                await self.manifest(str(digest), digest)
+            elif (found := (await self.resolve(str(digest))).digest) != digest:
+                with self._work.doing("looking up the manifest", str(digest)):
+                    raise DigestMismatch(expected=str(digest), actual=str(found))
+        except NotFound:
+            return False
+        return True
+
     async def exists(self) -> bool:
         """Whether the repository is there, as far as its tag list says."""
         with self._work.doing("looking for the repository"):
@@ -185,87 +205,10 @@ class Client:
                     self._spare.spread.fails()  # whose fault it is shows without pieces
                 raise
 
-    def upload(
-        self,
-        blob: Descriptor,
-        mount_from: Repository | None,
-        *,
-        broken: bool = False,
-        spoiled: bool = False,
-    ) -> Upload:
-        """Return a new upload of a blob, in the way the registry is known to take.
-
-        Another way is taken if an upload of the blob has ``broken`` off or arrived
-        ``spoiled``.
-        """
-        habit = self._known.habit
-        if broken:
-            habit = habit.after_break(blob.size)
-        if spoiled:
-            habit = habit.after_spoil()
-        return Upload(self._repository, blob.digest, blob.size, mount_from, habit)
-
     def check_empty(self, blob: Descriptor) -> None:
         """Raise IntegrityError unless no bytes at all are what an empty blob should be."""
         with self._work.doing("reading the blob", str(blob.digest)):
             Verifier(blob.digest, 0).finish()
-
-    async def open(self, upload: Upload) -> None:
-        """Mount the blob or open a session for it, whichever the registry does."""
-        with self._work.doing("opening the upload", str(upload.digest)):
-            while upload.state is State.OPENING:
-                async with self._send(upload.opening()) as reply:
-                    self._effort.note(reply.attempts)
-                    if not upload.opened(reply):
-                        raise await refusal(reply, _NO_SESSION)
-
-    async def write(
-        self, upload: Upload, take: Callable[[int], AsyncIterable[bytes] | bytes]
-    ) -> None:
-        """Send a blob into its open session, and commit it; ``take`` gives the next bytes of it.
-
-        What the registry refuses to take that way is learnt, and raised as
-        WrongWay if another attempt would go another way.
-        """
-        with self._work.doing("writing the blob", str(upload.digest)):
-            while upload.state is State.SENDING:
-                body = take(upload.piece) if upload.piece else b""
-                async with self._send(upload.sending(body)) as reply:
-                    if upload.sent(reply):
-                        continue
-                    raise self._known.learn_way(reply.status, upload, await refusal(reply))
-
-    def too_early(self, upload: Upload) -> NoReturn:
-        """Raise the error of a registry that said to have a blob before it was sent."""
-        with self._work.doing("writing the blob", str(upload.digest)):
-            early = RegistryError("the answer came before the blob was sent")
-            early.retryable = True
-            raise early
-
-    async def ask_position(self, upload: Upload) -> bool:
-        """Ask a session that broke off where it stands; return whether it can go on from there."""
-        request = upload.status()
-        if request is None:
-            return False
-        with self._work.doing("asking for the upload", str(upload.digest)):
-            async with self._send(request) as reply:
-                return upload.stood(reply)
-
-    def give_up(self, upload: Upload) -> NoReturn:
-        """Raise the NetworkError of an upload whose bytes are not taken any more."""
-        with self._work.doing("writing the blob", str(upload.digest)):
-            raise NetworkError("nothing moved any more")
-
-    async def cancel(self, upload: Upload) -> None:
-        """Tell the registry to forget an open session; best effort, shielded and bounded."""
-        if (request := upload.cancel()) is None:
-            return
-        with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True):
-            try:
-                async with self._send(request):
-                    pass
-            except MirrorError:
-                pass  # many registries do not let clients delete; they forget by themselves
 
     async def put(self, manifest: Manifest, target: str) -> None:
         """Store a manifest under a tag or digest."""

@@ -41,10 +41,14 @@ class Registries:
         proxies: Proxies | None = None,
         patience: Patience | None = None,
         slots: Slots | None = None,
+        *,
+        writes: bool = True,
     ) -> None:
+        """Log in at destinations to read only, unless ``writes``."""
         self.patience = patience or Patience(options.retries)
         """How failures are waited out, here and by whoever begins something again."""
         self._options = options
+        self._writes = writes
         self._keychain = keychain
         trust = Trust(options.certificate_authority)
         self._transports = {
@@ -84,7 +88,8 @@ class Registries:
 
         How hard its requests were is noted in ``effort``.
         """
-        needed = Scope.pull if side is Side.SOURCE else Scope.push
+        reads = side is Side.SOURCE or not self._writes
+        needed = Scope.pull if reads else Scope.push
         login = self._login(repository.registry, side)
         send = partial(login.send, repository=repository, scope=needed(repository.path))
         if side is Side.DESTINATION:

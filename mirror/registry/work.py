@@ -32,6 +32,10 @@ class Work:
                 advise(error, self._repository, self._side)
                 raise
 
+    def note(self, reply: Reply) -> None:
+        """Note how hard a reply was to get."""
+        self._effort.note(reply.attempts)
+
     async def expect(self, reply: Reply, *statuses: int) -> None:
         """Raise what a reply amounts to, unless it has one of these statuses."""
         self._effort.note(reply.attempts)

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from mirror.errors import ExitCode, MirrorError
+from mirror.errors import Differs, ExitCode, MirrorError
 from mirror.events import (
     BlobLanded,
+    Difference,
     Event,
     ImageSettled,
     Landing,
@@ -60,7 +61,8 @@ class Result:
     def exit_code(self) -> ExitCode:
         """What the process tells its caller of this."""
         if self.statuses[Status.FAILED]:
-            return ExitCode.FAILED
+            differ = all(isinstance(image.error, Differs) for image in self.failures)
+            return ExitCode.DIFFERENT if differ else ExitCode.FAILED
         return ExitCode.UNFINISHED if self.statuses[Status.DEFERRED] else ExitCode.DONE
 
     @property
@@ -122,7 +124,7 @@ def _line(image: ImageSettled) -> bytes:
 
 
 def _entry(image: ImageSettled) -> dict[str, object]:
-    return {
+    entry: dict[str, object] = {
         "source": image.source,
         "destination": image.destination,
         "origin": image.origin,
@@ -132,6 +134,18 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "bytes_copied": image.bytes_copied,
         "attempts": image.attempts,
         "error": _failure(image.error) if image.error is not None else None,
+    }
+    if image.differences:
+        entry["differences"] = [_differing(one) for one in image.differences]
+    return entry
+
+
+def _differing(one: Difference) -> dict[str, str | None]:
+    return {
+        "condition": str(one.condition),
+        "noun": one.noun,
+        "name": one.name,
+        "found": one.found or None,
     }
 
 

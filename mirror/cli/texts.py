@@ -1,0 +1,80 @@
+"""What the commands say of themselves under --help."""
+
+MIRROR = """Copy container images and other OCI artifacts from registry to registry.
+
+\b
+  mirror SRC=DST ...              copy what the mappings say
+  mirror SRC DST [DST ...]        the same, one source to many destinations
+  mirror --file mappings.txt      the same, from a file; - is standard input
+  mirror verify SRC=DST ...       compare both sides to the last blob
+
+Run `mirror copy --help` for the options of a copy.
+"""
+
+COPY = """Copy what the mappings say. This is the command when none is named.
+
+\b
+Examples:
+  mirror quay.io/team/app:1.2=registry.example.com/team/app
+  mirror quay.io/team/app:v1.*=registry.example.com/team/app
+  mirror quay.io/team/*=registry.example.com/mirror/*
+  mirror --file mappings.txt --report run.json --retry-file again.txt
+  mirror --file mappings.txt --dry-run
+
+\b
+A line of a mapping file is SRC=DST, or SRC DST [DST ...]; # starts a comment.
+A * in a tag stands for any run of characters, a source without a tag for all of
+its tags, a * at the end of a path for every repository that begins like that.
+
+\b
+Every option can be given as an environment variable as well, --dry-run as
+MIRROR_DRY_RUN=1.
+
+\b
+Exit codes:
+  0    everything asked for is at its destination
+  1    something failed; standard error and the report say what
+  2    the request makes no sense; nothing was sent
+  5    a deadline or a registry's quota came first; what is left is deferred
+  130  interrupted (143: terminated)
+"""
+
+VERIFY = """Compare both sides to the last blob; bring what is missing if asked to.
+
+\b
+Examples:
+  mirror verify quay.io/team/app:1.2=registry.example.com/team/app
+  mirror verify --file mappings.txt --deep --report differences.json
+  mirror verify --file mappings.txt --repair
+
+\b
+What the source names is walked to its last blob, and each part is looked for at
+the destination: one HEAD for each, with --deep everything is read and hashed.
+Standard output has a line for each difference: what is missing, what is something
+else, and tags that only the destination has.
+
+\b
+Exit codes:
+  0    nothing differs, or all that differed was repaired
+  1    something could not be compared or repaired
+  2    the request makes no sense; nothing was sent
+  3    a difference was found
+  5    a deadline or a registry's quota came first; what is left is deferred
+  130  interrupted (143: terminated)
+"""
+
+INSPECT = """Show what is behind a reference: digest, platforms, layers, referrers and tags.
+
+\b
+Examples:
+  mirror inspect quay.io/prometheus/prometheus:v3.0.0
+  mirror inspect --raw quay.io/prometheus/prometheus:v3.0.0 | sha256sum
+  mirror inspect --tags quay.io/prometheus/prometheus
+"""
+
+SERVE = """Run the embedded registry, in memory, until Ctrl-C.
+
+\b
+Example:
+  mirror serve --listen 127.0.0.1:5000
+"""

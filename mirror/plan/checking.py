@@ -1,0 +1,305 @@
+"""Walking an image at its source, and looking for each part of it at its destination.
+
+resolved on both sides --> what the source names is read, and everything below it
+    --each manifest and blob--> there / missing / something else
+    --what refers to it, if that is wanted--> the same
+
+What was found in a repository is not looked for again in the same run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from mirror.errors import (
+    IntegrityError,
+    MirrorError,
+    NothingRefers,
+    Place,
+    Side,
+    Unsupported,
+)
+from mirror.events import Condition, Difference, Effort
+from mirror.image.digest import Digest
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.reference import Reference, Repository
+from mirror.image.subset import left_of
+from mirror.mapping.wildcard import Pair
+from mirror.options import Options
+from mirror.plan.following import Finder, Following
+from mirror.plan.inquiry import Asker, Inquiry
+from mirror.plan.knowledge import Knowledge
+from mirror.plan.shelf import Shelf
+from mirror.plan.task import (
+    Answer,
+    CheckBlob,
+    CheckManifest,
+    ListReferrers,
+    ReadManifest,
+    Resolve,
+    Task,
+)
+from mirror.wire.referrers import ReferrerList, is_digest_tag
+
+
+@dataclass(slots=True, eq=False)
+class Case(Asker):
+    """One pair that is verified, and what was found."""
+
+    pair: Pair
+    over: Callable[["Case", MirrorError | None], None]
+    """Called once: when everything was looked for, or with what went wrong."""
+    effort: Effort = field(default_factory=Effort)
+    settled: bool = False
+    source: Digest | None = None
+    """What the source names."""
+    root: Digest | None = None
+    """What the destination should name."""
+    named: Digest | None = None
+    """What the destination names."""
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    """Everything that should be there, parents before children."""
+    differences: list[Difference] = field(default_factory=list)
+    blobs: dict[Digest, tuple[Descriptor, bool]] = field(default_factory=dict)
+    """The blobs that are not there, or, if so marked, are something else."""
+    lacking: set[Digest] = field(default_factory=set)
+    """The manifests that are not there, or are something else."""
+    tags: dict[str, Digest] = field(default_factory=dict)
+    """Tags that name nothing there, or something else, and what they should name."""
+    unlisted: dict[Digest, tuple[Descriptor, ...]] = field(default_factory=dict)
+    """What is missing in lists of referrers that tags stand for."""
+    unanswered: int = 0
+    bytes_copied: int = 0
+
+    @property
+    def abandoned(self) -> bool:
+        """See `Asker`."""
+        return self.settled
+
+    @property
+    def here(self) -> Repository:
+        """The source's repository."""
+        return self.pair.source.repository
+
+    @property
+    def there(self) -> Repository:
+        """The destination's repository."""
+        return self.pair.destination.repository
+
+
+class Checking:
+    """Cases that are being looked into."""
+
+    def __init__(
+        self, inquiry: Inquiry, knowledge: Knowledge, finder: Finder, shelf: Shelf, options: Options
+    ) -> None:
+        self._inquiry = inquiry
+        self._knowledge = knowledge
+        self._finder = finder
+        self._shelf = shelf
+        self._options = options
+        self._seen: set[tuple[Repository, Digest]] = set()
+
+    def check(self, case: Case) -> None:
+        """Look for everything of a pair, until the case is over."""
+        case.unanswered = 1
+        if case.pair.source.digest is not None:
+            self._source_known(case, case.pair.source.digest)
+        else:
+            self._ask(case, Resolve(Side.SOURCE, case.pair.source), partial(self._resolved, case))
+        if case.pair.destination.tag is not None:
+            resolve = Resolve(Side.DESTINATION, case.pair.destination)
+            self._ask(case, resolve, partial(self._named, case))
+        self._answered(case)
+
+    def _resolved(self, case: Case, answer: Answer) -> None:
+        assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
+        self._source_known(case, answer.digest)
+
+    def _named(self, case: Case, answer: Answer) -> None:
+        case.named = answer.digest if isinstance(answer, Descriptor) else None
+        if case.named is not None:
+            self._knowledge.found_repository(case.there)
+
+    def _source_known(self, case: Case, digest: Digest) -> None:
+        case.source = digest
+        self._read(case, digest, partial(self._root_read, case))
+
+    def _root_read(self, case: Case, manifest: Manifest) -> None:
+        """Choose what is wanted of it, as a copy does."""
+        selection = self._options.selection
+        if selection is None or not manifest.is_index:
+            self._expect(case, manifest)
+            return
+        try:
+            left = left_of(manifest, selection)
+        except MirrorError as error:
+            place = Place(Side.SOURCE, f"{case.here}@{manifest.digest}", "choosing platforms")
+            self._end(case, error.at(place))
+            return
+        if isinstance(left, Manifest):
+            self._expect(case, left)
+        else:
+            self._read(case, left.digest, partial(self._expect, case))
+
+    def _expect(self, case: Case, root: Manifest) -> None:
+        case.root = root.digest
+        self._walk(case, 0, root)
+        if self._options.referrers:
+            case.unanswered += 1
+            self._finder.find(case, case.here, root, partial(self._followed, case))
+
+    def _walk(self, case: Case, depth: int, manifest: Manifest) -> None:
+        """Look for a manifest, and for everything below it."""
+        if manifest.digest in case.manifests:
+            return
+        if depth >= DEPTH_LIMIT and manifest.manifests:
+            place = Place(Side.SOURCE, f"{case.here}@{manifest.digest}", "walking the index")
+            error = Unsupported(f"more than {DEPTH_LIMIT} indexes within each other")
+            self._end(case, error.at(place))
+            return
+        case.manifests[manifest.digest] = manifest
+        self._look_for_manifest(case, manifest.digest)
+        for blob in {blob.digest: blob for blob in manifest.blobs if not blob.foreign}.values():
+            self._look_for_blob(case, blob)
+        for digest in dict.fromkeys(child.digest for child in manifest.manifests):
+            self._read(case, digest, partial(self._walk, case, depth + 1))
+
+    def _look_for_manifest(self, case: Case, digest: Digest) -> None:
+        if (case.there, digest) in self._seen:
+            return
+        task = CheckManifest(case.there, digest, deep=self._options.deep)
+        self._look(case, task, partial(self._manifest_looked, case, digest))
+
+    def _manifest_looked(self, case: Case, digest: Digest, found: bool | IntegrityError) -> None:
+        if found is True:
+            self._seen.add((case.there, digest))
+            return
+        case.lacking.add(digest)
+        case.differences.append(_difference("manifest", digest, found))
+
+    def _look_for_blob(self, case: Case, blob: Descriptor) -> None:
+        if (case.there, blob.digest) in self._seen or blob.digest in case.blobs:
+            return
+        task = CheckBlob(case.there, blob, deep=self._options.deep)
+        self._look(case, task, partial(self._blob_looked, case, blob))
+
+    def _blob_looked(self, case: Case, blob: Descriptor, found: bool | IntegrityError) -> None:
+        if found is True:
+            self._seen.add((case.there, blob.digest))
+            self._knowledge.add_blob(case.there, blob.digest)
+        elif blob.digest not in case.blobs:
+            case.blobs[blob.digest] = blob, isinstance(found, IntegrityError)
+            case.differences.append(_difference("blob", blob.digest, found))
+
+    def _followed(self, case: Case, outcome: Following | MirrorError) -> None:
+        if not isinstance(outcome, MirrorError) and not outcome and self._requires(case):
+            place = Place(Side.SOURCE, f"{case.here}@{case.root}", "looking for referrers")
+            outcome = NothingRefers("nothing refers to it").at(place)
+        if isinstance(outcome, MirrorError):
+            self._end(case, outcome)
+            return
+        for subject, referrers in outcome.lists.items():
+            task = ListReferrers(Side.DESTINATION, case.there, subject)
+            self._ask(case, task, partial(self._listed, case, subject, referrers))
+        for tag, digest in outcome.tags.items():
+            resolve = Resolve(Side.DESTINATION, Reference(case.there, tag))
+            self._ask(case, resolve, partial(self._tag_named, case, tag, digest))
+        self._answered(case)
+
+    def _requires(self, case: Case) -> bool:
+        tag = case.pair.destination.tag
+        return self._options.require_referrers and not is_digest_tag(tag or "")
+
+    def _listed(
+        self, case: Case, subject: Digest, referrers: dict[Digest, Descriptor], answer: Answer
+    ) -> None:
+        assert isinstance(answer, ReferrerList), f"a list was asked for, {answer!r} came"
+        there = {one.digest for one in answer.referrers}
+        missing = tuple(one for digest, one in referrers.items() if digest not in there)
+        for one in missing:
+            case.differences.append(_difference("referrer", one.digest, found=False))
+        if missing and not answer.listed:
+            case.unlisted[subject] = missing
+        for digest in referrers:
+            self._read(case, digest, partial(self._walk, case, 1))
+
+    def _tag_named(self, case: Case, tag: str, digest: Digest, answer: Answer) -> None:
+        found = answer.digest if isinstance(answer, Descriptor) else None
+        _compare_tag(case, tag, digest, found)
+        self._read(case, digest, partial(self._walk, case, 1))
+
+    def _read(self, case: Case, digest: Digest, then: Callable[[Manifest], None]) -> None:
+        """Have a manifest of the source, which may be at hand."""
+        if (kept := self._shelf.find(digest)) is not None:
+            then(kept)
+        else:
+            task = ReadManifest(case.here, digest)
+            self._ask(case, task, partial(self._manifest_read, then))
+
+    def _manifest_read(self, then: Callable[[Manifest], None], answer: Answer) -> None:
+        assert isinstance(answer, Manifest), f"a manifest was asked for, {answer!r} came"
+        self._shelf.keep(answer)
+        then(answer)
+
+    def _look(self, case: Case, task: Task, then: Callable[[bool | IntegrityError], None]) -> None:
+        case.unanswered += 1
+        self._inquiry.ask(case, task, partial(self._looked, case, then))
+
+    def _looked(
+        self,
+        case: Case,
+        then: Callable[[bool | IntegrityError], None],
+        answer: Answer | MirrorError,
+    ) -> None:
+        if case.settled:
+            return
+        if isinstance(answer, IntegrityError | bool):
+            then(answer)
+            self._answered(case)
+        else:
+            assert isinstance(answer, MirrorError), f"yes or no was asked for, {answer!r} came"
+            self._end(case, answer)
+
+    def _ask(self, case: Case, task: Task, then: Callable[[Answer], None]) -> None:
+        case.unanswered += 1
+        self._inquiry.ask(case, task, partial(self._take, case, then))
+
+    def _take(
+        self, case: Case, then: Callable[[Answer], None], answer: Answer | MirrorError
+    ) -> None:
+        if case.settled:
+            return
+        if isinstance(answer, MirrorError):
+            self._end(case, answer)
+        else:
+            then(answer)
+            self._answered(case)
+
+    def _answered(self, case: Case) -> None:
+        case.unanswered -= 1
+        if not case.unanswered:
+            self._end(case, None)
+
+    def _end(self, case: Case, error: MirrorError | None) -> None:
+        if case.settled:
+            return
+        tag = case.pair.destination.tag
+        if error is None and tag is not None and case.root is not None:
+            _compare_tag(case, tag, case.root, case.named)
+        case.over(case, error)
+
+
+def _compare_tag(case: Case, tag: str, wanted: Digest, found: Digest | None) -> None:
+    if found == wanted:
+        return
+    case.tags[tag] = wanted
+    condition = Condition.MISSING if found is None else Condition.DIFFERENT
+    instead = f"names {found}, not {wanted}" if found is not None else ""
+    case.differences.append(Difference(condition, "tag", tag, instead))
+
+
+def _difference(noun: str, digest: Digest, found: bool | IntegrityError) -> Difference:
+    if isinstance(found, IntegrityError):
+        return Difference(Condition.DIFFERENT, noun, str(digest), found.message)
+    return Difference(Condition.MISSING, noun, str(digest))

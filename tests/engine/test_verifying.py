@@ -1,0 +1,253 @@
+"""Verification between embedded registries: what it finds, what it mends, what it costs."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from mirror.demo.fault import Fault
+from mirror.demo.images import CONFIG, Blob, image, index, layer, put
+from mirror.demo.server import EmbeddedRegistry
+from mirror.errors import ExitCode
+from mirror.events import Status
+from mirror.image.digest import Digest
+from mirror.image.manifest import OCI_INDEX
+from mirror.image.platform import Platform
+from mirror.image.selection import Selection
+from mirror.report.result import Result
+from mirror.wire.referrers import fallback_tag
+from tests.conftest import Copy
+from tests.engine.test_referrers import listed, referrer, signed
+
+PLATFORMS = [Platform("linux", name) for name in ("amd64", "arm64", "s390x", "ppc64le")]
+
+
+def asked(registry: EmbeddedRegistry) -> Counter[str]:
+    nouns = ("uploads", "manifests", "blobs", "tags", "referrers")
+    found = Counter(
+        f"{one.method} {next(noun for noun in nouns if f'/{noun}/' in one.path)}"
+        for one in registry.log
+        if one.path != "/v2/"
+    )
+    registry.log.clear()
+    return found
+
+
+def four(registry: EmbeddedRegistry, tag: str = "1") -> tuple[Digest, list[Digest]]:
+    """Put an index of four images, two layers each of which one is everybody's."""
+    children = [
+        image(registry.store, "a", one, [layer("base", 3000), layer(str(one), 3000)])
+        for one in PLATFORMS
+    ]
+    top = index(registry.store, "a", tag, children)
+    return top, [Digest.parse(str(child["digest"])) for child in children]
+
+
+def said(result: Result) -> list[str]:
+    return sorted(str(one) for image in result.images for one in image.differences)
+
+
+async def test_two_children_and_a_blob_that_were_deleted_are_named_and_brought_back(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    _, children = four(source)
+    await mirrored("S/a:1=T/a")
+    blob = source.store.manifest("a", str(children[0])).blobs[2].digest
+    for child in children[2:]:
+        target.store.delete_manifest("a", str(child))
+    target.store.delete_blob("a", blob)
+    source.log.clear()
+    target.log.clear()
+
+    found = await verified("S/a:1=T/a")
+    cost = asked(target)
+    mended = await verified("S/a:1=T/a", repair=True)
+    repair = asked(target)
+    after = await verified("S/a:1=T/a")
+
+    missing = sorted(
+        [*(f"missing manifest {child}" for child in children[2:]), f"missing blob {blob}"]
+    )
+    assert said(found) == said(mended) == missing
+    assert found.exit_code == ExitCode.DIFFERENT
+    # Five manifests and its tag; four configs, four layers and the one they share.
+    assert cost == {"HEAD manifests": 6, "HEAD blobs": 9}
+    assert repair - cost == {"POST uploads": 1, "PUT uploads": 1, "PUT manifests": 2}
+    assert mended.statuses == {Status.COPIED: 1}
+    assert mended.exit_code == ExitCode.DONE
+    assert (after.statuses, said(after)) == ({Status.UNCHANGED: 1}, [])
+
+
+async def test_nothing_differs_after_a_copy_whatever_is_compared(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    signed(source)
+    await mirrored("S/a=T/a", referrers=True)
+
+    for deep in (False, True):
+        result = await verified("S/a=T/a", referrers=True, deep=deep)
+        assert said(result) == []
+        assert result.exit_code == ExitCode.DONE
+
+
+async def test_an_image_that_is_not_there_at_all_is_brought_whole(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    top, children = four(source)
+
+    mended = await verified("S/a:1=T/a", repair=True)
+
+    assert "missing tag 1" in said(mended)
+    assert target.store.manifest("a", "1").digest == top
+    assert len(said(mended)) == 1 + 1 + len(children) + 9
+    assert (await verified("S/a:1=T/a", deep=True)).statuses == {Status.UNCHANGED: 1}
+
+
+async def test_a_tag_that_names_something_else_is_said_and_set_last(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    top, _ = four(source)
+    await mirrored("S/a:1=T/a")
+    other = put(target.store, "a", Blob(b'{"other": 1}', CONFIG), [], "1")
+
+    found = await verified("S/a:1=T/a")
+    mended = await verified("S/a:1=T/a", repair=True)
+
+    assert said(found) == [f"different tag 1: names {other['digest']}, not {top}"]
+    assert mended.exit_code == ExitCode.DONE
+    assert target.store.manifest("a", "1").digest == top
+
+
+async def test_content_that_rotted_is_found_by_reading_it(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    _, children = four(source)
+    await mirrored("S/a:1=T/a")
+    blob = source.store.manifest("a", str(children[0])).blobs[2].digest
+    rotten = f"/v2/a/blobs/{blob}"
+    target.faults.append(Fault("GET", rotten, times=9, corrupt=7))
+
+    shallow = await verified("S/a:1=T/a")
+    deep = await verified("S/a:1=T/a", deep=True, retries=3)
+
+    assert said(shallow) == []
+    (one,) = said(deep)
+    assert one.startswith(f"different blob {blob}: expected {blob}, received sha256:")
+    assert deep.exit_code == ExitCode.DIFFERENT
+
+
+async def test_content_that_was_spoiled_once_on_the_way_is_no_difference(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    four(source)
+    await mirrored("S/a:1=T/a")
+    target.faults.append(Fault("GET", "/v2/a/blobs/", times=1, corrupt=7))
+
+    deep = await verified("S/a:1=T/a", deep=True, retries=3)
+
+    assert said(deep) == []
+
+
+async def test_tags_that_only_the_destination_has_are_said_and_left(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    for tag in ("v1", "v2"):
+        put(source.store, "a", Blob(b'{"n": "%s"}' % tag.encode(), CONFIG), [], tag)
+    await mirrored("S/a=T/a")
+    for tag in ("v3", "other", "mine"):
+        put(target.store, "a", Blob(b"{}", CONFIG), [], tag)
+    put(source.store, "b", Blob(b"{}", CONFIG), [], "other")
+
+    found = await verified("S/a:v*=T/a")
+    everything = await verified("S/a=T/a", "S/b:other=T/a:other", repair=True)
+
+    assert said(found) == ["extra tag v3"]
+    assert found.exit_code == ExitCode.DIFFERENT
+    assert said(everything) == ["extra tag mine", "extra tag v3"]
+    assert everything.exit_code == ExitCode.DIFFERENT
+    assert "mine" in target.store.tags("a")
+
+
+async def test_missing_signatures_are_found_and_brought(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    target.referrers = False
+    made = signed(source)
+    await mirrored("S/a:1=T/a")
+    own = referrer(target, made["index"], "application/x", "ours")
+
+    found = await verified("S/a:1=T/a", referrers=True)
+    mended = await verified("S/a:1=T/a", referrers=True, repair=True)
+    after = await verified("S/a:1=T/a", referrers=True, deep=True)
+
+    assert f"missing referrer {made['signature']}" in said(found)
+    assert f"missing tag {fallback_tag(made['index'])}.sig" in said(found)
+    assert mended.exit_code == ExitCode.DONE
+    assert said(after) == []
+    assert listed(target, made["index"]) == [own, made["signature"]]
+
+
+async def test_only_the_platforms_that_were_asked_for_are_missed(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    four(source)
+    wanted = Selection(tuple(PLATFORMS[:2]))
+    await mirrored("S/a:1=T/a", selection=wanted)
+
+    assert said(await verified("S/a:1=T/a", selection=wanted)) == []
+    assert (await verified("S/a:1=T/a")).exit_code == ExitCode.DIFFERENT
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_what_cannot_be_compared_is_a_failure_and_no_difference(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    verified: Copy,
+    side: str,
+) -> None:
+    four(source)
+    await mirrored("S/a:1=T/a")
+    broken = source if side == "source" else target
+    broken.faults.append(Fault(".*", "/v2/a/", times=99, status=500))
+
+    result = await verified("S/a:1=T/a")
+
+    assert result.exit_code == ExitCode.FAILED
+
+
+async def test_a_source_that_does_not_exist_is_skipped_if_asked(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    assert (await verified("S/a:1=T/a", skip_missing=True)).statuses == {Status.SKIPPED: 1}
+    assert (await verified("S/a:1=T/a")).exit_code == ExitCode.FAILED
+
+
+async def test_the_report_names_each_difference(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+
+    result = await verified("S/a:1=T/a")
+    document = json.loads(result.json(1.0))
+
+    (entry,) = document["images"]
+    assert entry["status"] == "failed"
+    assert entry["error"]["class"] == "integrity"
+    assert {"condition": "missing", "noun": "tag", "name": "1", "found": None} in entry[
+        "differences"
+    ]
+
+
+async def test_indexes_within_each_other_end(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    child = put(source.store, "a", Blob(b"{}", CONFIG), [])
+    for _ in range(9):
+        digest = index(source.store, "a", "1", [child])
+        child = {"mediaType": OCI_INDEX, "digest": str(digest), "size": 9}
+
+    result = await verified("S/a:1=T/a")
+
+    assert result.failures[0].error is not None
+    assert result.failures[0].error.category == "unsupported"
