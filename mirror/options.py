@@ -38,6 +38,8 @@ class Options:
     """Whether what refers to an image comes with it."""
     require_referrers: bool = False
     """Whether an image fails to which nothing refers."""
+    folder: Path = Path()
+    """Where ``file://`` repositories are."""
     deep: bool = False
     """Whether a verification reads what is at the destination to its last byte."""
     repair: bool = False

@@ -7,6 +7,7 @@ carries it out when it is called.
 import gc
 import importlib
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -75,6 +76,7 @@ def copy(
     platform: given.Platforms = None,
     filter_by_os: given.FilterByOs = None,
     keep_manifest_list: given.KeepManifestList = False,
+    folder: given.Folder = Path(),
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
     dry_run: given.DryRun = False,
@@ -111,6 +113,7 @@ def copy(
     """Copy what the mappings say."""
     options = Options(
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,
         dry_run=dry_run,
@@ -159,6 +162,7 @@ def verify(
     platform: given.Platforms = None,
     filter_by_os: given.FilterByOs = None,
     keep_manifest_list: given.KeepManifestList = False,
+    folder: given.Folder = Path(),
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
     skip_missing: given.SkipMissing = False,
@@ -190,6 +194,7 @@ def verify(
     """Compare both sides of what the mappings say."""
     options = Options(
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,
         deep=deep,
@@ -236,13 +241,17 @@ def inspect(
     src_registry_token: trust.SourceToken = None,
     certificate_authority: trust.CertificateAuthority = None,
     insecure: trust.Insecure = False,
+    folder: given.Folder = Path(),
     raw: given.Raw = False,
     tags: given.TagsOnly = False,
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
     """Show what a registry says of an image."""
     options = Options(
-        insecure_source=insecure, certificate_authority=certificate_authority, retries=_LOOK_RETRIES
+        folder=folder,
+        insecure_source=insecure,
+        certificate_authority=certificate_authority,
+        retries=_LOOK_RETRIES,
     )
     _call(
         "mirror.cli.inspecting",

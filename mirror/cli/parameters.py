@@ -94,6 +94,16 @@ RequireReferrers = Annotated[
         meaning="The same, and an image that has none fails.",
     ),
 ]
+Folder = Annotated[
+    Path,
+    option(
+        _WHAT,
+        "--dir",
+        metavar="PATH",
+        meaning="Where file:// repositories are, as oc image mirror keeps them.  [default: here]",
+        show_default=False,
+    ),
+]
 Deep = Annotated[
     bool,
     option(_WHAT, "--deep", meaning="Read everything at the destination, and check its digest."),

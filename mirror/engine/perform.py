@@ -113,7 +113,7 @@ class Performer:
             case ListTags():
                 return await self._registries.client(task.repository, task.side, effort).tags()
             case ListCatalog():
-                return await self._registries.catalog(task.registry)
+                return await self._registries.catalog(task.registry, task.below)
         raise AssertionError(f"no such task: {task!r}")
 
     async def _change(self, task: Task, effort: Effort) -> Answer:

@@ -1,16 +1,21 @@
 """Names of images: the default registry, host rules, tags, digests.
 
     reference = [ "docker://" ] [ host "/" ] path [ ":" tag ] [ "@" digest ]
+              | "oci:" folder [ ":" tag ] [ "@" digest ]
+              | "file://" path [ ":" tag ] [ "@" digest ]
     host      = ( label *( "." label ) | "[" IPv6 "]" ) [ ":" port ]
     path      = component *( "/" component )
 
 The first component is a host only if a slash follows it and it holds a dot or
 a colon, or is ``localhost``; otherwise the registry is Docker Hub.  Everything
 is canonical at construction: ``busybox`` is ``docker.io/library/busybox``, and
-no original spelling is kept.  Distribution specification, "Pulling manifests".
+no original spelling is kept.  What begins with ``oci:`` is an OCI image layout in a
+folder, what begins with ``file://`` a repository in the folder that ``oc image mirror --dir``
+keeps; each kind counts as one registry.  Distribution specification, "Pulling manifests".
 """
 
 import ipaddress
+import posixpath
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,6 +28,12 @@ _HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"
 # The distribution specification bounds host and path together, because many
 # registries keep them in one column.
 _NAME_LIMIT = 255
+_LAYOUTS = "oci:"
+_FOLDERS = "file:/"
+# Whatever means something else in a reference, a mapping or an address cannot be in it.
+_FOLDER = re.compile(r"[^\s:=@*?#%]+")
+# A host that is called oci, with its port.
+_OCI_HOST = re.compile("oci:[0-9]+/")
 
 # RFC 1035, section 2.3.4: a label has at most 63 characters.
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -44,6 +55,11 @@ def is_path(text: str) -> bool:
     return _PATH.fullmatch(text) is not None
 
 
+def is_folder(text: str) -> bool:
+    """Whether this may stand as the folder of a layout."""
+    return _FOLDER.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Registry:
     """A registry host, lower case, with its port when one was given."""
@@ -60,6 +76,16 @@ class Registry:
             raise ValueError(f"{text!r} is not a registry host")
         host = text.lower()
         return cls(DOCKER_HUB if host in _HUB_ALIASES else host)
+
+    @property
+    def is_layout(self) -> bool:
+        """Whether it stands for all OCI image layouts, each of which counts as a repository."""
+        return self.host == _LAYOUTS
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is no registry but folders on this machine."""
+        return self.host in (_LAYOUTS, _FOLDERS)
 
     @property
     def authority(self) -> str:
@@ -86,7 +112,8 @@ class Repository:
     path: str
 
     def __str__(self) -> str:
-        return f"{self.registry.host}/{self.path}"
+        joint = "" if self.registry.is_layout else "/"
+        return f"{self.registry.host}{joint}{self.path}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -96,6 +123,10 @@ class Repository:
     @classmethod
     def named(cls, registry: Registry, path: str) -> Self:
         """Name a repository by its parts; raise ValueError if the path cannot be one."""
+        if registry.is_layout:
+            if not is_folder(path):
+                raise ValueError(f"{path!r} cannot be the folder of a layout here")
+            return cls(registry, path)
         if not is_path(path):
             raise ValueError(f"{path!r} is not a repository path")
         path = _official(registry, path)
@@ -145,7 +176,8 @@ class Reference:
 def split_reference(text: str) -> tuple[str, str | None, str | None]:
     """Cut ``name[:tag][@digest]`` into its parts, none of them checked yet."""
     name, at, digest = text.removeprefix("docker://").partition("@")
-    colon = name.find(":", name.rfind("/") + 1)
+    begin = len(_LAYOUTS) if _is_layout(name) else 0
+    colon = name.find(":", max(begin, name.rfind("/") + 1))
     tag = name[colon + 1 :] if colon >= 0 else None
     return name if tag is None else name[:colon], tag, digest if at else None
 
@@ -163,12 +195,21 @@ def shared(registry: Registry, path: str) -> Repository:
 @lru_cache(maxsize=10_000)
 def split_host(name: str) -> tuple[Registry, str]:
     """Cut ``[host/]path`` into a registry and a path; the path is not checked."""
+    if _is_layout(name):
+        folder = name.removeprefix(_LAYOUTS)
+        return Registry(_LAYOUTS), posixpath.normpath(folder) if folder else folder
+    if name.startswith("file://"):
+        return Registry(_FOLDERS), name.removeprefix("file://")
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first.lower() == "localhost"):
         registry, path = Registry.parse(first), rest
     else:
         registry, path = Registry(DOCKER_HUB), name
     return registry, _official(registry, path)
+
+
+def _is_layout(name: str) -> bool:
+    return name.startswith(_LAYOUTS) and _OCI_HOST.match(name) is None
 
 
 def _official(registry: Registry, path: str) -> str:

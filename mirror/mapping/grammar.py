@@ -5,8 +5,9 @@
     mapping = source "=" target | source 1*( blank target )     the second form is a whole line
     comment = "#" to the end of the line, at the start of a line or after a blank
     blank   = spaces and tabs
-    source  = [ host "/" ] path [ ":" tag ] [ "@" digest ]
-    target  = [ host "/" ] path [ ":" tag ]
+    source  = place [ ":" tag ] [ "@" digest ]
+    target  = place [ ":" tag ]
+    place   = [ host "/" ] path | "oci:" folder | "file://" path
 
 A ``*`` may end the path of a source and be anywhere in its tag; the path of the
 target has one exactly when the path of the source does.
@@ -40,7 +41,7 @@ _BLANK = re.compile("[ \t]+")
 _COMMENT = re.compile("(?:^|[ \t])#.*", re.DOTALL)
 # Addresses of other tools that would otherwise be read as a host or a name.
 _ELSEWHERE = re.compile(
-    "(?:oci|oci-archive|dir|docker-archive|containers-storage):(?![0-9]+/)|[A-Za-z0-9]+://"
+    "(?:oci-archive|dir|docker-archive|containers-storage):(?![0-9]+/)|(?!file:)[A-Za-z0-9]+://"
 )
 
 
@@ -73,7 +74,7 @@ class Source:
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
         digest = f"@{self.digest}" if self.digest is not None else ""
-        return f"{self.registry}/{self.path}{tag}{digest}"
+        return f"{Repository(self.registry, self.path)}{tag}{digest}"
 
     @property
     def repository(self) -> Repository:
@@ -106,7 +107,7 @@ class Target:
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag is not None else ""
-        return f"{self.registry}/{self.path}{tag}"
+        return f"{Repository(self.registry, self.path)}{tag}"
 
     def reference(self, source: Source) -> Reference:
         """The destination of a source that holds no ``*``."""
@@ -294,7 +295,7 @@ def _parts(text: str) -> tuple[str, str | None, str | None]:
 
 def _check_name(registry: Registry, path: str, sample: str) -> None:
     """Raise ValueError unless the path could name a repository; ``sample`` has no '*'."""
-    if not is_path(sample):
+    if not registry.is_layout and not is_path(sample):
         raise ValueError(f"{path!r} is not a repository path")
     Repository.named(registry, sample)  # which also knows how long a name may be
 

@@ -87,7 +87,9 @@ class Discovery:
     def _list(self, rule: Rule) -> None:
         pending = self._wait(rule)
         if rule.source.many_repositories:
-            task = ListCatalog(rule.source.registry)
+            local = rule.source.registry.is_local
+            below = rule.source.path.rpartition("/")[0] if local else ""
+            task = ListCatalog(rule.source.registry, below)
             self._ask(pending, task, partial(self._catalog_read, pending))
         else:
             self._ask(pending, ListTags(rule.source.repository), partial(self._tags_read, pending))

@@ -76,9 +76,13 @@ class _OfRepository(Task):
 
 @dataclass(frozen=True, slots=True)
 class ListCatalog(Task):
-    """Which repositories does a source registry have?  Answer: their paths."""
+    """Which repositories does a source registry have?  Answer: their paths.
+
+    Of folders on this machine only those ``below`` one are looked at.
+    """
 
     registry: Registry
+    below: str = ""
     rank = Rank.LIST
 
     @property

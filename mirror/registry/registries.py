@@ -19,6 +19,7 @@ from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.authorizing import Authorizing
 from mirror.registry.client import Client
 from mirror.registry.endpoint import Endpoint
+from mirror.registry.folders import Folders
 from mirror.registry.names import repositories
 from mirror.registry.patience import Patience
 from mirror.registry.retrying import Pushed, Retrying
@@ -27,6 +28,7 @@ from mirror.registry.spare import Lender, Slots, Spare
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
+from mirror.wire.message import Send
 from mirror.wire.proxy import Proxies
 
 
@@ -63,6 +65,7 @@ class Registries:
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._destinations: set[Registry] = set()
         self._sharing = Sharing()
+        self._folders = Folders(options.folder)
         self._tasks = anyio.create_task_group()
         self._lender = Lender(slots, self._tasks.start_soon, self.patience.clock)
         self._spares: dict[Registry, Spare] = {}
@@ -81,7 +84,10 @@ class Registries:
         trace: TracebackType | None,
     ) -> None:
         self._tasks.cancel_scope.cancel()
-        await self._owned.aclose()
+        try:
+            await self._owned.aclose()
+        finally:
+            await self._folders.close()
 
     def client(self, repository: Repository, side: Side, effort: Effort | None = None) -> Client:
         """Return the client of a repository, as one side of a copy sees it.
@@ -90,8 +96,11 @@ class Registries:
         """
         reads = side is Side.SOURCE or not self._writes
         needed = Scope.pull if reads else Scope.push
-        login = self._login(repository.registry, side)
-        send = partial(login.send, repository=repository, scope=needed(repository.path))
+        if repository.registry.is_local:
+            send: Send = self._folders.local(repository).send
+        else:
+            login = self._login(repository.registry, side)
+            send = partial(login.send, repository=repository, scope=needed(repository.path))
         if side is Side.DESTINATION:
             self._destinations.add(repository.registry)
         # Only with several destinations is there anybody to share a reading with.
@@ -102,11 +111,15 @@ class Registries:
 
     def foresee(self, registry: Registry, side: Side, connections: int) -> None:
         """Have connections ready that will be needed soon, as far as the limit allows."""
+        if registry.is_local:
+            return
         endpoint, _ = self._endpoint(registry, side)
         endpoint.foresee(min(connections, self._options.max_per_registry))
 
-    async def catalog(self, registry: Registry) -> tuple[str, ...]:
-        """Return the repositories of a source registry."""
+    async def catalog(self, registry: Registry, below: str = "") -> tuple[str, ...]:
+        """Return the repositories of a source registry; see `ListCatalog` for ``below``."""
+        if registry.is_local:
+            return await self._folders.catalog(registry, below)
         login = self._login(registry, Side.SOURCE)
         nowhere = Repository(registry, "")  # credentials of the host, not of a path
         send = partial(login.send, repository=nowhere, scope=Scope.catalog())

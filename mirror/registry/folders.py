@@ -1,0 +1,48 @@
+"""All folders of a run that stand for repositories, each opened once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from mirror.image.reference import Registry, Repository
+from mirror.registry.layout import Layout
+from mirror.registry.local import Folder, Local
+from mirror.registry.ocfolder import OcFolder, repositories
+
+
+class Folders:
+    """Gives what answers for a folder; ``base`` is where ``file://`` repositories are."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._open: dict[Repository, Local] = {}
+
+    def local(self, repository: Repository) -> Local:
+        """Return what answers for a repository on this machine."""
+        if (local := self._open.get(repository)) is None:
+            registry = repository.registry
+            folder = self._folder(registry, repository.path)
+            local = Local(folder, lambda path: self._folder(registry, path))
+            self._open[repository] = local
+        return local
+
+    async def catalog(self, registry: Registry, below: str) -> tuple[str, ...]:
+        """Return the repositories of one kind, those of layouts below a folder."""
+        found = _layouts(Path(below)) if registry.is_layout else repositories(self._base)
+        return await anyio.to_thread.run_sync(tuple, found)
+
+    async def close(self) -> None:
+        """Write what is pending, also when the run is interrupted."""
+        with anyio.CancelScope(shield=True):
+            for local in self._open.values():
+                await local.close()
+
+    def _folder(self, registry: Registry, path: str) -> Folder:
+        return Layout(Path(path)) if registry.is_layout else OcFolder(self._base, path)
+
+
+def _layouts(below: Path) -> Iterator[str]:
+    for marker in sorted(below.rglob("oci-layout")):
+        yield str(marker.parent)

@@ -1,0 +1,243 @@
+"""Images on their way through folders: out, carried over, in again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mirror.demo.images import CONFIG, Blob, catalog, put
+from mirror.demo.server import EmbeddedRegistry
+from mirror.errors import ExitCode
+from mirror.events import Landing, Status
+from mirror.image.digest import Digest
+from mirror.image.layout import LayoutIndex
+from tests.conftest import Copy
+from tests.engine.test_referrers import signed
+
+KINDS = ["layout", "oc"]
+
+
+def place(kind: str, folder: Path) -> str:
+    """What to write for `folder`, or for a repository of it."""
+    return f"oci:{folder}/a" if kind == "layout" else "file://a"
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file with its size and the moment at which it was written."""
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if not path.is_dir()
+    }
+
+
+def everything(registry: EmbeddedRegistry, name: str) -> dict[str, Digest]:
+    return {tag: registry.store.manifest(name, tag).digest for tag in registry.store.tags(name)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_goes_out_comes_in_again_with_the_same_digests(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    signed(source)
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"", "application/x")], "empty")
+    there = place(kind, tmp_path)
+
+    out = await mirrored(f"S/a={there}", folder=tmp_path)
+    back = await mirrored(f"{there}=T/a", folder=tmp_path)
+
+    assert out.statuses == back.statuses == {Status.COPIED: 3}
+    assert everything(target, "a") == everything(source, "a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_second_export_moves_nothing(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    signed(source)
+    there = place(kind, tmp_path)
+    await mirrored(f"S/a={there}", folder=tmp_path)
+    before = state(tmp_path)
+    source.log.clear()
+
+    again = await mirrored(f"S/a={there}", folder=tmp_path)
+
+    assert again.statuses == {Status.UNCHANGED: 2}
+    assert state(tmp_path) == before
+    assert {one.method for one in source.log if "/manifests/" in one.path} == {"HEAD"}
+    assert not [one for one in source.log if "/blobs/" in one.path]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_signatures_cross_the_gap(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    made = signed(source)
+    there = place(kind, tmp_path)
+
+    await mirrored(f"S/a:1={there}", folder=tmp_path, referrers=True)
+    await mirrored(f"{there}:1=T/a", folder=tmp_path, referrers=True)
+    again = await mirrored(f"S/a:1={there}", folder=tmp_path, referrers=True)
+
+    found = {one.digest for one in target.store.referrers("a", made["index"])}
+    assert found == {made["signature"]}
+    assert {one.digest for one in target.store.referrers("a", made["child"])} == {made["sbom"]}
+    assert again.statuses == {Status.UNCHANGED: 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_whole_catalog_crosses_the_gap(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    catalog(source.store, 4000)
+    there = f"oci:{tmp_path}/*" if kind == "layout" else "file://*"
+
+    out = await mirrored(f"S/*={there}", folder=tmp_path)
+    back = await mirrored(f"{there}=T/*", folder=tmp_path)
+
+    assert out.exit_code == back.exit_code == ExitCode.DONE
+    assert source.store.names() == target.store.names()
+    for name in source.store.names():
+        assert everything(target, name) == everything(source, name)
+
+
+async def test_the_images_of_a_layout_share_their_blobs(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    layers = [Blob(b"layer" * 1000, "application/x")]
+    for name in ("a", "b"):
+        put(source.store, name, Blob(b'{"n": "%s"}' % name.encode(), CONFIG), layers, "1")
+
+    result = await mirrored(f"S/a:1=oci:{tmp_path}/all:a", f"S/b:1=oci:{tmp_path}/all:b")
+
+    assert result.blobs == {Landing.COPIED: 3}
+    index = LayoutIndex.parse((tmp_path / "all/index.json").read_bytes())
+    assert sorted(index.names) == ["a", "b"]
+    assert json.loads((tmp_path / "all/oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+
+
+async def test_between_layouts_blobs_are_linked(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"layer" * 1000, "application/x")], "1")
+    await mirrored(f"S/a:1=oci:{tmp_path}/one")
+
+    result = await mirrored(f"oci:{tmp_path}/one:1=oci:{tmp_path}/two")
+
+    assert result.blobs == {Landing.MOUNTED: 2}
+    first, second = (
+        {path.name: path.stat().st_ino for path in (tmp_path / name / "blobs/sha256").iterdir()}
+        for name in ("one", "two")
+    )
+    assert first.keys() == second.keys()
+    assert len(first.items() & second.items()) == 2
+
+
+async def test_the_folder_of_oc_looks_as_oc_writes_it(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    made = put(source.store, "team/app", Blob(b"{}", CONFIG), [], "1")
+
+    await mirrored("S/team/app:1=file://team/app:1", folder=tmp_path)
+
+    root = tmp_path / "v2/team/app"
+    assert str((root / "manifests/1").readlink()) == made["digest"]
+    assert (root / "manifests" / str(made["digest"])).samefile(root / "blobs" / str(made["digest"]))
+    assert {path.name for path in (root / "blobs").iterdir()} == {
+        made["digest"], str(Digest.of(b"{}")),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_blob_that_is_not_what_it_should_be_leaves_nothing_behind(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    digest = Digest.of(b"right")
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"right", "application/x")], "1")
+    source.store._content[digest] = b"wrong"  # as a disk may do it
+
+    result = await mirrored(f"S/a:1={place(kind, tmp_path)}", folder=tmp_path)
+
+    assert result.failures[0].error is not None
+    assert result.failures[0].error.category == "integrity"
+    assert not [name for name in state(tmp_path) if digest.hex in name or "partial" in name]
+    if kind == "layout":
+        assert LayoutIndex.parse((tmp_path / "a/index.json").read_bytes()).names == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_content_that_rotted_in_a_folder_is_not_passed_on(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"right", "application/x")], "1")
+    there = place(kind, tmp_path)
+    await mirrored(f"S/a:1={there}", folder=tmp_path)
+    (rotten,) = [name for name in state(tmp_path) if Digest.of(b"right").hex in name]
+    (tmp_path / rotten).write_bytes(b"wrong")
+
+    result = await mirrored(f"{there}:1=T/a", folder=tmp_path)
+
+    assert result.failures[0].error is not None
+    assert result.failures[0].error.category == "integrity"
+    assert target.store.names() == [] or target.store.tags("a") == []
+
+
+async def test_a_folder_that_cannot_be_written_is_a_failure_that_says_so(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    (tmp_path / "file").write_text("in the way")
+
+    result = await mirrored(f"S/a:1=oci:{tmp_path}/file/a")
+
+    error = result.failures[0].error
+    assert error is not None
+    assert "file/a" in str(error)
+    assert "Not a directory" in str(error)
+
+
+@pytest.mark.parametrize("where", ["oci:{}/none:1", "file://none:1"])
+async def test_what_is_not_there_is_not_found(
+    target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, where: str
+) -> None:
+    result = await mirrored(f"{where.format(tmp_path)}=T/a", folder=tmp_path)
+
+    assert result.failures[0].error is not None
+    assert result.failures[0].error.category == "not_found"
+    assert state(tmp_path) == {}
+
+
+async def test_two_who_write_one_layout_lose_no_name(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    for tag in ("1", "2"):
+        put(source.store, "a", Blob(b'{"n": %s}' % tag.encode(), CONFIG), [], tag)
+    await mirrored(f"S/a:1=oci:{tmp_path}/x")
+    path = tmp_path / "x/index.json"
+    index = LayoutIndex.parse(path.read_bytes())
+    one = index.find("1")
+    assert one is not None
+    index.name("another's", one)
+    path.write_bytes(index.encode())
+
+    await mirrored(f"S/a:2=oci:{tmp_path}/x")
+
+    assert sorted(LayoutIndex.parse(path.read_bytes()).names) == ["1", "2", "another's"]
+
+
+async def test_verify_knows_folders(
+    source: EmbeddedRegistry, mirrored: Copy, verified: Copy, tmp_path: Path
+) -> None:
+    made = signed(source)
+    there = f"oci:{tmp_path}/a"
+    await mirrored(f"S/a:1={there}")
+    child = tmp_path / "a/blobs/sha256" / made["child"].hex
+    child.unlink()
+
+    found = await verified(f"S/a:1={there}")
+    mended = await verified(f"S/a:1={there}", repair=True)
+
+    (entry,) = found.images
+    assert [str(one) for one in entry.differences] == [f"missing manifest {made['child']}"]
+    assert mended.exit_code == ExitCode.DONE
+    assert child.exists()
