@@ -44,6 +44,8 @@ class Options:
     """Whether a verification reads what is at the destination to its last byte."""
     repair: bool = False
     """Whether a verification brings what is missing."""
+    push_foreign: bool = False
+    """Whether layers are copied that their publishers keep elsewhere."""
     fail_fast: bool = False
     retries: int = DEFAULT_RETRIES
     """Attempts beyond the first, for one request and for one blob."""

@@ -76,6 +76,7 @@ def copy(
     platform: given.Platforms = None,
     filter_by_os: given.FilterByOs = None,
     keep_manifest_list: given.KeepManifestList = False,
+    push_foreign: given.PushForeign = False,
     folder: given.Folder = Path(),
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
@@ -113,6 +114,7 @@ def copy(
     """Copy what the mappings say."""
     options = Options(
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        push_foreign=push_foreign,
         folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,
@@ -162,6 +164,7 @@ def verify(
     platform: given.Platforms = None,
     filter_by_os: given.FilterByOs = None,
     keep_manifest_list: given.KeepManifestList = False,
+    push_foreign: given.PushForeign = False,
     folder: given.Folder = Path(),
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
@@ -194,6 +197,7 @@ def verify(
     """Compare both sides of what the mappings say."""
     options = Options(
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
+        push_foreign=push_foreign,
         folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,

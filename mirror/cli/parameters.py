@@ -94,6 +94,14 @@ RequireReferrers = Annotated[
         meaning="The same, and an image that has none fails.",
     ),
 ]
+PushForeign = Annotated[
+    bool,
+    option(
+        _WHAT,
+        "--push-foreign",
+        meaning="Copy layers too that their publishers keep elsewhere.",
+    ),
+]
 Folder = Annotated[
     Path,
     option(

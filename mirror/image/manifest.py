@@ -83,6 +83,11 @@ class Descriptor:
         return bool(self.urls) and any(word in self.media_type for word in _FOREIGN)
 
     @property
+    def may_be_blob(self) -> bool:
+        """Whether its type is none of a manifest, so that only its registry knows what it is."""
+        return self.media_type not in ACCEPTED
+
+    @property
     def is_index(self) -> bool:
         """Whether it claims to list other manifests."""
         return self.media_type in (OCI_INDEX, DOCKER_LIST)
@@ -112,6 +117,10 @@ class Manifest:
     def descriptor(self) -> Descriptor:
         """How a parent would name it."""
         return Descriptor(self.digest, len(self.content), self.media_type)
+
+    def needed_blobs(self, *, foreign: bool) -> dict[Digest, Descriptor]:
+        """Return the blobs that must be beside it; those kept elsewhere only if ``foreign``."""
+        return {blob.digest: blob for blob in self.blobs if foreign or not blob.foreign}
 
     @property
     def is_index(self) -> bool:

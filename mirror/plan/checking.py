@@ -14,6 +14,7 @@ from functools import partial
 from mirror.errors import (
     IntegrityError,
     MirrorError,
+    NotFound,
     NothingRefers,
     Place,
     Side,
@@ -160,10 +161,10 @@ class Checking:
             return
         case.manifests[manifest.digest] = manifest
         self._look_for_manifest(case, manifest.digest)
-        for blob in {blob.digest: blob for blob in manifest.blobs if not blob.foreign}.values():
+        for blob in manifest.needed_blobs(foreign=self._options.push_foreign).values():
             self._look_for_blob(case, blob)
-        for digest in dict.fromkeys(child.digest for child in manifest.manifests):
-            self._read(case, digest, partial(self._walk, case, depth + 1))
+        for child in {child.digest: child for child in manifest.manifests}.values():
+            self._read(case, child.digest, partial(self._walk, case, depth + 1), child)
 
     def _look_for_manifest(self, case: Case, digest: Digest) -> None:
         if (case.there, digest) in self._seen:
@@ -229,13 +230,34 @@ class Checking:
         _compare_tag(case, tag, digest, found)
         self._read(case, digest, partial(self._walk, case, 1))
 
-    def _read(self, case: Case, digest: Digest, then: Callable[[Manifest], None]) -> None:
-        """Have a manifest of the source, which may be at hand."""
+    def _read(
+        self,
+        case: Case,
+        digest: Digest,
+        then: Callable[[Manifest], None],
+        listed: Descriptor | None = None,
+    ) -> None:
+        """Have a manifest of the source, which may be at hand, or turn out to be a blob."""
         if (kept := self._shelf.find(digest)) is not None:
             then(kept)
         else:
             task = ReadManifest(case.here, digest)
-            self._ask(case, task, partial(self._manifest_read, then))
+            case.unanswered += 1
+            read = partial(self._manifest_read, then)
+            self._inquiry.ask(case, task, partial(self._read_or_not, case, read, listed))
+
+    def _read_or_not(
+        self,
+        case: Case,
+        read: Callable[[Answer], None],
+        listed: Descriptor | None,
+        answer: Answer | MirrorError,
+    ) -> None:
+        if isinstance(answer, NotFound) and listed is not None and listed.may_be_blob:
+            self._look_for_blob(case, listed)
+            self._answered(case)
+        else:
+            self._take(case, read, answer)
 
     def _manifest_read(self, then: Callable[[Manifest], None], answer: Answer) -> None:
         assert isinstance(answer, Manifest), f"a manifest was asked for, {answer!r} came"

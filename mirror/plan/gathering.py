@@ -7,7 +7,15 @@ brought once.  A failure travels up to everything that waits for what failed.
 
 from functools import partial
 
-from mirror.errors import Incomplete, MirrorError, Place, RegistryError, Side, Unsupported
+from mirror.errors import (
+    Incomplete,
+    MirrorError,
+    NotFound,
+    Place,
+    RegistryError,
+    Side,
+    Unsupported,
+)
 from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
@@ -46,6 +54,7 @@ class Gathering:
         self._inquiry = inquiry
         self._knowledge = knowledge
         self._force = options.force
+        self._foreign = options.push_foreign
         self._repairs = min(options.retries, _REPAIRS)
         self._shelf = Shelf()
         self._choosing = Choosing(
@@ -89,11 +98,22 @@ class Gathering:
         return self._inquiry.wants(task)
 
     def _manifest_read(self, node: Node, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, NotFound) and node.listed is not None and node.listed.may_be_blob:
+            self._turn_blob(node, node.listed)
+            return
         if not isinstance(answer, Manifest):
             self.fail(node, as_error(answer))
             return
         self._shelf.keep(answer)
         self._choosing.choose(node, answer)
+
+    def _turn_blob(self, node: Node, blob: Descriptor) -> None:
+        """Bring as a blob what is listed as a manifest of a type that nobody knows."""
+        node.failed = True  # as a manifest
+        del self._children[node.repository, node.digest]
+        for parent in node.parents:
+            self._supply.want(parent, blob)
+            self.arrived(parent)
 
     def _chosen(self, node: Node, manifest: Manifest) -> None:
         if self._referring is None or node.parents:
@@ -136,10 +156,10 @@ class Gathering:
             return
         # The node counts as missing itself, so that it is not pushed half-way.
         node.missing = 1
-        for blob in {blob.digest: blob for blob in manifest.blobs if not blob.foreign}.values():
+        for blob in manifest.needed_blobs(foreign=self._foreign).values():
             self._supply.want(node, blob)
-        for digest in dict.fromkeys(child.digest for child in manifest.manifests):
-            self._want_child(node, digest)
+        for child in {child.digest: child for child in manifest.manifests}.values():
+            self._want_child(node, child.digest, child)
         self.arrived(node)
 
     def want(self, node: Node, digest: Digest, tag: str | None = None) -> None:
@@ -165,7 +185,7 @@ class Gathering:
         else:
             self.arrived(node)
 
-    def _want_child(self, node: Node, digest: Digest) -> None:
+    def _want_child(self, node: Node, digest: Digest, listed: Descriptor | None = None) -> None:
         key = (node.repository, digest)
         if self._knowledge.has_manifest(node.repository, digest):
             return
@@ -176,7 +196,9 @@ class Gathering:
                 node.begin()
             return
         destination = Reference(node.repository, digest=digest)
-        child = Node(node.source, destination, digest, depth=node.depth + 1, parents=[node])
+        child = Node(
+            node.source, destination, digest, depth=node.depth + 1, parents=[node], listed=listed
+        )
         child.effort = node.effort
         self._children[key] = child
         node.mended = node.mended or bool(node.refusals)
@@ -285,7 +307,7 @@ class Gathering:
         del self._children[node.repository, node.digest]
         for parent in node.parents:
             if is_elsewhere(error, node, parent) and not parent.failed:
-                self._want_child(parent, node.digest)
+                self._want_child(parent, node.digest, node.listed)
                 self.arrived(parent)  # not this one, but perhaps it is there by now
             else:
                 self.fail(parent, error)

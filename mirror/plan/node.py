@@ -45,6 +45,8 @@ class Node(Asker):
     """What of it is wanted, if it is an index."""
     present: Digest | None = None
     """What its destination names already."""
+    listed: Descriptor | None = None
+    """How the index describes it that it was first wanted for."""
     stage: Stage = Stage.NAME
     following: Following | None = None
     """What refers to it at its source, if it is a root and anything does."""

@@ -189,7 +189,7 @@ class Client:
         return Spreading(first, blob.size, self._spare, open_at)
 
     def _read_part(self, blob: Descriptor, first: int, last: int | None = None) -> Chunks:
-        download = Download(self._repository, blob.digest, blob.size, first, last)
+        download = Download(self._repository, blob.digest, blob.size, first, last, blob.urls)
         return Reading(self._send, download, self._patience, self._effort.note)
 
     @contextmanager

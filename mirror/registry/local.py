@@ -29,6 +29,7 @@ from mirror.wire.message import Reply, Request
 _CHUNK = 1024 * 1024
 # What an address begins with that leads back here.
 _ORIGIN = "http://folder.invalid"
+_FETCH = "Copy it into the folder with --push-foreign, from where it can be had."
 _ROUTE = re.compile(r"/v2/.+/(manifests|blobs|referrers|tags)/([^/]+)(?:/([^/]*))?")
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 
@@ -90,6 +91,8 @@ class Local:
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
         """Answer a request; raise RegistryError if the disk does not do it."""
+        if "://" in request.url and not request.url.startswith(_ORIGIN):
+            raise RegistryError("a folder leads nowhere else", hint=_FETCH)
         url = request.url if request.url.startswith(_ORIGIN) else _ORIGIN + request.url
         try:
             reply = await self._answer(replace(request, url=url))

@@ -92,6 +92,8 @@ class Reading:
 
     async def _understand(self, reply: Reply) -> int | None:
         """Return how many bytes to pass over; None to ask again."""
+        if self._download.turns(reply):
+            return None
         if reply.status not in _UNDERSTOOD:
             error = await refusal(reply)
             # What a registry signs for somewhere else does not last.

@@ -3,17 +3,21 @@
     wanted --200--> from the first byte; what is there already is passed over
     wanted --206 from that byte--> from there
     wanted --206 from elsewhere, 416--> wanted, without a range this time
+    wanted --404--> wanted from the next address that its descriptor names, if any
     a piece wanted --206 of just that--> from there; anything else is an error
 
 Distribution specification, "Pulling blobs"; RFC 9110, section 14.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from http import HTTPStatus
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
+from mirror.wire.address import join
 from mirror.wire.content import ask_blob
 from mirror.wire.message import Reply, Request
 
@@ -35,9 +39,13 @@ class Download:
         size: int,
         first: int = 0,
         last: int | None = None,
+        urls: Iterable[str] = (),
     ) -> None:
+        """``urls`` are addresses where the blob may be if the registry does not have it."""
         self.position = first
         """The next byte that is wanted."""
+        self._urls = list(urls)
+        self._elsewhere: str | None = None
         self._last = last
         self._repository = repository
         self._digest = digest
@@ -52,7 +60,21 @@ class Download:
     def request(self) -> Request:
         """Ask for the blob, from the position on if that is taken."""
         first = self.position if self._ranges else 0
-        return ask_blob(self._repository, self._digest, first=first, last=self._last)
+        asked = ask_blob(self._repository, self._digest, first=first, last=self._last)
+        return replace(asked, url=self._elsewhere) if self._elsewhere is not None else asked
+
+    def turns(self, reply: Reply) -> bool:
+        """Turn to the next address after an answer that it is not here; False if there is none.
+
+        Raises RegistryError for an address that the registry may not name.
+        """
+        if reply.status != HTTPStatus.NOT_FOUND or not self._urls:
+            return False
+        there = join(reply.url, self._urls.pop(0))
+        if reply.url.startswith("https:") and there.scheme == "http":
+            raise RegistryError(f"a layer is said to be at {there.hostname} over plain http")
+        self._elsewhere = there.geturl()
+        return True
 
     def answered(self, reply: Reply) -> int | None:
         """Return how many bytes to pass over before those that are wanted.
