@@ -15,7 +15,7 @@ from mirror.engine.copying import copy
 from mirror.errors import ExitCode, Side
 from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest
-from mirror.image.manifest import OCI_INDEX
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import parse
@@ -870,3 +870,82 @@ async def test_a_destination_that_refuses_costs_the_others_no_second_reading(
 
     assert told.statuses == {Status.COPIED: 2, Status.FAILED: 1}
     assert asked(source)["GET blobs"] == 4
+
+
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+
+def with_foreign_layer(registry: EmbeddedRegistry, urls: list[str]) -> Digest:
+    """Put an image with a layer that is kept elsewhere."""
+    layer, config = Blob(b"from elsewhere", FOREIGN), Blob(b"{}", CONFIG)
+    registry.store.add_blob("a", config.content)
+    document = {
+        "schemaVersion": 2, "config": config.descriptor,
+        "layers": [{**layer.descriptor, "urls": urls}],
+    }  # fmt: skip
+    registry.store.put_manifest("a", "1", json.dumps(document).encode(), OCI_MANIFEST)
+    return Digest.of(layer.content)
+
+
+async def test_a_foreign_layer_is_fetched_from_where_it_is_if_that_is_asked_for(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    elsewhere = EmbeddedRegistry(keep_log=True)
+    digest = elsewhere.store.add_blob("kept", b"from elsewhere")
+    async with elsewhere.running() as host:
+        urls = ["http://127.0.0.1:9/gone", f"http://{host}/v2/kept/blobs/{digest}"]
+        with_foreign_layer(source, urls[1:])
+
+        left = await mirrored("S/a:1=T/a")
+        assert digest not in target.store._repositories["a"].blobs
+        pushed = await mirrored("S/a:1=T/a:2", push_foreign=True)
+
+    assert left.statuses == pushed.statuses == {Status.COPIED: 1}
+    assert target.store.blob("a", digest) == b"from elsewhere"
+    assert [one.login for one in elsewhere.log] == [""]
+
+
+async def test_a_foreign_layer_that_its_registry_has_is_taken_from_there(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    digest = with_foreign_layer(source, ["http://127.0.0.1:9/unreachable"])
+    source.store.add_blob("a", b"from elsewhere")
+
+    result = await mirrored("S/a:1=T/a", push_foreign=True)
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert target.store.blob("a", digest) == b"from elsewhere"
+
+
+async def test_what_an_index_lists_and_is_a_blob_arrives_as_one(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    source.store.whole_indexes = target.store.whole_indexes = False
+    listed = Blob(b"a model", "application/vnd.example.model")
+    source.store.add_blob("a", listed.content)
+    child = put(source.store, "a", Blob(b"{}", CONFIG), [])
+    top = index(source.store, "a", "1", [listed.descriptor, child])
+
+    result = await mirrored("S/a:1=T/a")
+    checked = await verified("S/a:1=T/a")
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert checked.statuses == {Status.UNCHANGED: 1}
+    assert target.store.manifest("a", "1").digest == top
+    assert target.store.blob("a", Digest.of(listed.content)) == listed.content
+
+
+async def test_what_an_index_lists_and_nobody_has_is_a_failure(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    source.store.whole_indexes = target.store.whole_indexes = False
+    gone = Blob(b"gone", "application/vnd.example.model")
+    index(source.store, "a", "1", [gone.descriptor])
+
+    result = await mirrored("S/a:1=T/a")
+
+    (failed,) = result.failures
+    assert failed.error is not None
+    assert (failed.error.category, str(Digest.of(b"gone")) in str(failed.error)) == (
+        "not_found", True,
+    )  # fmt: skip

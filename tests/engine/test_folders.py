@@ -241,3 +241,32 @@ async def test_verify_knows_folders(
     assert [str(one) for one in entry.differences] == [f"missing manifest {made['child']}"]
     assert mended.exit_code == ExitCode.DONE
     assert child.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_chunks_go_into_a_folder_too(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    layer = Blob(bytes(range(256)) * 100, "application/x")
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer], "1")
+    there = place(kind, tmp_path)
+
+    out = await mirrored(f"S/a:1={there}", folder=tmp_path, chunk_size=1000)
+    back = await mirrored(f"{there}:1=T/a", folder=tmp_path)
+
+    assert out.statuses == back.statuses == {Status.COPIED: 1}
+    assert everything(target, "a") == everything(source, "a")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_dry_run_makes_no_folder(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    signed(source)
+
+    result = await mirrored(
+        f"S/a={place(kind, tmp_path)}", folder=tmp_path, dry_run=True, referrers=True
+    )
+
+    assert result.statuses == {Status.PLANNED: 2}
+    assert list(state(tmp_path)) == []

@@ -19,8 +19,10 @@ class Pusher:
         else:
             self._connection = http.client.HTTPSConnection(host, timeout=60, context=context)
 
-    def blob(self, name: str, content: bytes, media_type: str) -> Descriptor:
-        described = _describe(content, media_type)
+    def blob(
+        self, name: str, content: bytes, media_type: str, algorithm: str = "sha256"
+    ) -> Descriptor:
+        described = _describe(content, media_type, algorithm)
         location = self._ask("POST", f"/v2/{name}/blobs/uploads/", 202)["Location"]
         joint = "&" if "?" in location else "?"
         self._ask("PUT", f"{location}{joint}digest={described['digest']}", 201, content)
@@ -29,9 +31,11 @@ class Pusher:
     def manifest(
         self, name: str, document: dict[str, object], tag: str | None = None
     ) -> Descriptor:
-        content = json.dumps(document).encode()
-        described = _describe(content, str(document["mediaType"]))
-        headers = {"Content-Type": str(document["mediaType"])}
+        return self.raw(name, json.dumps(document).encode(), str(document["mediaType"]), tag)
+
+    def raw(self, name: str, content: bytes, media_type: str, tag: str | None) -> Descriptor:
+        described = _describe(content, media_type)
+        headers = {"Content-Type": media_type}
         target = tag or described["digest"]
         self._ask("PUT", f"/v2/{name}/manifests/{target}", 201, content, headers)
         return described
@@ -78,6 +82,6 @@ def layer(seed: str, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def _describe(content: bytes, media_type: str) -> Descriptor:
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+def _describe(content: bytes, media_type: str, algorithm: str = "sha256") -> Descriptor:
+    digest = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
     return {"mediaType": media_type, "digest": digest, "size": len(content)}

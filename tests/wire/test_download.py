@@ -96,3 +96,33 @@ def test_whatever_breaks_off_where_the_bytes_come_out_as_they_are(
 
     assert content.startswith(received)
     assert wanted.complete == (received == content)
+
+
+def elsewhere(*urls: str, here: str = HERE) -> list[str]:
+    """The addresses that are asked when nobody has the blob."""
+    wanted = Download(APP, DIGEST, 100, urls=urls)
+    asked = []
+    while wanted.turns(Reply(404, here)):
+        asked.append(wanted.request().url)
+    return asked
+
+
+def test_what_its_registry_does_not_have_is_looked_for_where_its_descriptor_says() -> None:
+    urls = ("https://one.example.com/layer", "https://two.example.com/layer?x=1")
+    assert elsewhere(*urls) == list(urls)
+    assert elsewhere() == []
+
+
+def test_only_what_is_not_there_is_looked_for_elsewhere() -> None:
+    wanted = Download(APP, DIGEST, 100, urls=["https://one.example.com/layer"])
+    assert not wanted.turns(Reply(403, HERE))
+    assert not wanted.turns(Reply(200, HERE))
+    assert wanted.request().url == f"/v2/app/blobs/{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://one.example.com/x", "https://127.0.0.1/x", "https://10.1.2.3/x", "ftp://a/x"]
+)
+def test_a_layer_is_not_fetched_from_where_a_registry_must_not_send_us(url: str) -> None:
+    with pytest.raises(RegistryError):
+        elsewhere(url)
