@@ -15,7 +15,7 @@ from mirror.cli.loop import run
 from mirror.cli.output import check_writable, write
 from mirror.cli.terminal import Terminal
 from mirror.engine.copying import copy, verify
-from mirror.errors import ExitCode, MirrorError, UsageError
+from mirror.errors import Differs, ExitCode, MirrorError, UsageError
 from mirror.events import (
     AdmissionClosed,
     Event,
@@ -135,6 +135,7 @@ class _Telling:
         self._json = json
         self._verbosity = verbosity
         self._began = time.monotonic()
+        self._hinted: set[str] = set()
         self._pauses: defaultdict[str, float] = defaultdict(float)
 
     @property
@@ -174,6 +175,14 @@ class _Telling:
                     "bold",
                 )
 
+    def _differs(self, error: Differs) -> None:
+        """Say how much is different, and once what to do about it."""
+        where = error.place.reference if error.place is not None else ""
+        self.terminal.say(f"differs: {where}: {error.message}", "red")
+        if error.hint not in self._hinted:
+            self._hinted.add(error.hint)
+            self.terminal.say(f"  {error.hint}", "dim")
+
     def _paused(self, pause: PushedBack) -> None:
         """Say that a host is left alone for a while, once for all who wait for it."""
         now, host = time.monotonic(), pause.registry.host
@@ -188,6 +197,9 @@ class _Telling:
         if not self._json:
             for one in image.differences:
                 self.terminal.print(f"{image.destination}: {one}")
+        if isinstance(image.error, Differs):
+            self._differs(image.error)
+            return
         match image.status:
             case Status.FAILED:
                 self.terminal.say(f"failed: {image.source} -> {image.destination}", "red")

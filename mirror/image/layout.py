@@ -23,9 +23,8 @@ class LayoutIndex:
     """The entries of an ``index.json``; a value that changes only by `name` and `keep`."""
 
     def __init__(self, document: dict[str, Any] | None = None) -> None:
-        self._document = (
-            document if document is not None else {"schemaVersion": 2, "mediaType": OCI_INDEX}
-        )
+        new: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX}
+        self._document = document if document is not None else new
         self._named: dict[str, dict[str, Any]] = {}
         self._unnamed: dict[str, dict[str, Any]] = {}
         for entry in self._document.get("manifests") or ():

@@ -16,7 +16,10 @@ _HARBOR_PROJECT = re.compile(r"project .*not found", re.IGNORECASE)
 
 def advise(error: MirrorError, repository: Repository, side: Side) -> MirrorError:
     """Return the error with a better hint, if there is one for this registry and repository."""
-    if side is Side.DESTINATION and isinstance(error, RegistryError):
+    if repository.registry.is_local and isinstance(error, NotFound):
+        error.message = "it is not there"
+        error.hint = "mirror inspect --tags says which names a folder has."
+    elif side is Side.DESTINATION and isinstance(error, RegistryError):
         error.hint = _hint(error, repository) or error.hint
     return error
 

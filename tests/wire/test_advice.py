@@ -40,3 +40,11 @@ def test_elsewhere_the_hint_stays(repository: str, side: Side) -> None:
 def test_a_broken_connection_is_no_matter_of_the_registrys_kind() -> None:
     error = NetworkError("gone")
     assert advise(error, Repository.parse(f"{ECR}/app"), Side.DESTINATION).hint == error.hint
+
+
+@pytest.mark.parametrize("where", ["oci:folder", "file://team/app"])
+@pytest.mark.parametrize("side", list(Side))
+def test_what_is_not_in_a_folder_is_no_matter_of_logins(where: str, side: Side) -> None:
+    error = advise(NotFound("404 Not Found"), Repository.parse(where), side)
+    assert "404" not in error.message
+    assert "--tags" in error.hint
