@@ -175,8 +175,12 @@ class _Telling:
                     "bold",
                 )
 
-    def _differs(self, error: Differs) -> None:
-        """Say how much is different, and once what to do about it."""
+    def _tell_differences(self, image: ImageSettled) -> None:
+        """Print what differs, say how much that is, and once what to do about it."""
+        for one in () if self._json else image.differences:
+            self.terminal.print(f"{image.destination}: {one}")
+        if not isinstance(error := image.error, Differs):
+            return
         where = error.place.reference if error.place is not None else ""
         self.terminal.say(f"differs: {where}: {error.message}", "red")
         if error.hint not in self._hinted:
@@ -194,14 +198,9 @@ class _Telling:
         )
 
     def _settled(self, image: ImageSettled) -> None:
-        if not self._json:
-            for one in image.differences:
-                self.terminal.print(f"{image.destination}: {one}")
-        if isinstance(image.error, Differs):
-            self._differs(image.error)
-            return
+        self._tell_differences(image)
         match image.status:
-            case Status.FAILED:
+            case Status.FAILED if not isinstance(image.error, Differs):
                 self.terminal.say(f"failed: {image.source} -> {image.destination}", "red")
                 if image.error is not None:
                     self.terminal.say(f"  {image.error}")
