@@ -3,18 +3,22 @@
 read --no index, or nothing to choose--> brought as it is
 --an index--> what is left of it --another digest, no tag--> looked for --> brought
 there already: over
+an index that is kept as it is, and there already --is every child that is wanted?--> over,
+or brought
 """
 
 from collections.abc import Callable
 from functools import partial
 
 from mirror.errors import Denied, MirrorError, Place, Side
+from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.selection import Selection
 from mirror.image.subset import left_of
 from mirror.plan.inquiry import Inquiry
+from mirror.plan.knowledge import Knowledge
 from mirror.plan.node import Node
-from mirror.plan.task import Answer, Resolve
+from mirror.plan.task import Answer, CheckManifest, Resolve
 
 
 class Choosing:
@@ -23,6 +27,7 @@ class Choosing:
     def __init__(
         self,
         inquiry: Inquiry,
+        knowledge: Knowledge,
         gather: Callable[[Node, Manifest], None],
         bring: Callable[[Node], None],
         present: Callable[[Node, Manifest | Descriptor], None],
@@ -32,6 +37,7 @@ class Choosing:
     ) -> None:
         """Be told who goes on: with a manifest, another node, what is there, a failure."""
         self._inquiry = inquiry
+        self._knowledge = knowledge
         self._gather = gather
         self._bring = bring
         self._present = present
@@ -72,10 +78,43 @@ class Choosing:
         self._go_on(node, left)
 
     def _go_on(self, node: Node, left: Manifest | Descriptor) -> None:
-        if node.digest == node.present:
+        kept = node.selection is not None and node.selection.keep_index
+        if node.digest == node.present and kept and isinstance(left, Manifest) and left.manifests:
+            self._look_for_children(node, left)
+        elif node.digest == node.present:
             self._present(node, left)
         elif isinstance(left, Manifest):
             self._gather(node, left)
         else:
             node.selection = None
             self._bring(node)
+
+    def _look_for_children(self, node: Node, index: Manifest) -> None:
+        """Ask for what is behind an index that is there: it may be fewer platforms than now."""
+        children = {child.digest for child in index.manifests}
+        missing: set[Digest] = set()
+        for digest in list(children):
+            task = CheckManifest(node.repository, digest)
+            then = partial(self._child_looked, node, index, digest, children, missing)
+            self._inquiry.ask(node, task, then)
+
+    def _child_looked(
+        self,
+        node: Node,
+        index: Manifest,
+        digest: Digest,
+        unanswered: set[Digest],
+        missing: set[Digest],
+        answer: Answer | MirrorError,
+    ) -> None:
+        unanswered.remove(digest)
+        if answer is True:
+            self._knowledge.add_manifest(node.repository, digest)
+        else:
+            missing.add(digest)  # or not ours to see: then the push decides
+        if unanswered:
+            return
+        if missing:
+            self._gather(node, index)
+        else:
+            self._present(node, index)

@@ -58,8 +58,14 @@ class Gathering:
         self._repairs = min(options.retries, _REPAIRS)
         self._shelf = Shelf()
         self._choosing = Choosing(
-            inquiry, self._chosen, self.bring, self.present, self.fail, force=options.force
-        )
+            inquiry,
+            knowledge,
+            self._chosen,
+            self.bring,
+            self.present,
+            self.fail,
+            force=options.force,
+        )  # fmt: skip
         self._referring: Referring | None = None
         if options.referrers:
             finder = Finder(inquiry, listings, self._shelf)

@@ -174,8 +174,7 @@ class Planner:
     def _compare(self, image: _Image) -> None:
         assert image.source is not None, "both sides have answered"
         selection = image.selection
-        there = image.source == image.destination
-        there = there and (selection is None or selection.keep_index)
+        there = image.source == image.destination and selection is None
         if there and not self._options.referrers:
             self._settle(image, Status.UNCHANGED)
             return
@@ -186,7 +185,7 @@ class Planner:
             selection=selection, present=image.destination, list_of=self._list_of(pair),
         )  # fmt: skip
         image.node.effort = image.effort
-        if there and selection is None:
+        if there:
             self._gathering.present(image.node, image.found or Descriptor(image.source, 0))
             return
         self._foresee(route(pair), image.requests)

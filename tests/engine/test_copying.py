@@ -789,6 +789,26 @@ async def test_a_kept_index_arrives_with_only_the_children_that_are_wanted(
     assert arrived == {str(whole), str(children[0]["digest"]), str(children[1]["digest"])}
 
 
+async def test_a_kept_index_gets_what_another_filter_wants(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    platforms = [Platform("linux", name) for name in ("amd64", "arm64", "s390x")]
+    children = [image(source.store, "a", one, [layer(str(one))]) for one in platforms]
+    index(source.store, "a", "1", children)
+    target.store.whole_indexes = False
+    await mirrored("S/a:1=T/a", selection=Selection((platforms[0],), keep_index=True))
+    target.log.clear()
+
+    wider = Selection(tuple(platforms[:2]), keep_index=True)
+    result = await mirrored("S/a:1=T/a", selection=wider)
+    asked(target)
+    again = await mirrored("S/a:1=T/a", selection=wider)
+
+    assert (result.statuses, again.statuses) == ({Status.COPIED: 1}, {Status.UNCHANGED: 1})
+    assert target.store.manifest("a", str(children[1]["digest"]))
+    assert asked(target) == {"HEAD manifests": 3}
+
+
 async def test_a_chosen_platform_costs_one_manifest_more_and_nothing_of_the_others(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:
