@@ -1,5 +1,7 @@
 """One function per kind of task: what carrying it out means."""
 
+from dataclasses import replace
+
 from mirror.engine.transfer import Transfer
 from mirror.errors import (
     IntegrityError,
@@ -163,6 +165,8 @@ class Performer:
         blob = task.blob
         if not task.deep or not blob.size:
             return await client.check_blob(blob)
+        # Only what is here counts, and not where its descriptor leads.
+        blob = replace(blob, urls=())
         verifier, chunks = Verifier(blob.digest, blob.size), client.read(blob)
         try:
             with client.reading(blob):

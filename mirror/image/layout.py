@@ -1,10 +1,11 @@
 """The index of an OCI image layout: which names its manifests have.
 
-``index.json`` is an index whose entries may be named by an annotation.  What an
-entry says besides is kept as it is.  OCI image specification, image-layout.md.
+``index.json`` is an index whose entries may be named by an annotation; several may
+have one name, or none.  What others wrote is kept as it is.  OCI image
+specification, image-layout.md.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any, Self
 
 import msgspec
@@ -20,78 +21,100 @@ _NAME = "org.opencontainers.image.ref.name"
 
 
 class LayoutIndex:
-    """The entries of an ``index.json``; a value that changes only by `name` and `keep`."""
+    """The entries of an ``index.json``, in their order; a change costs the same in a long one."""
 
     def __init__(self, document: dict[str, Any] | None = None) -> None:
         new: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX}
         self._document = document if document is not None else new
-        self._named: dict[str, dict[str, Any]] = {}
-        self._unnamed: dict[str, dict[str, Any]] = {}
+        self._entries: dict[int, dict[str, Any]] = {}
+        self._named: defaultdict[str, set[int]] = defaultdict(set)
+        self._listed: defaultdict[str, set[int]] = defaultdict(set)
+        self._count = 0
         for entry in self._document.get("manifests") or ():
-            name = (entry.get("annotations") or {}).get(_NAME)
-            if name is None:
-                self._unnamed[entry["digest"]] = entry
-            else:
-                self._named[name] = entry
+            self._add(entry)
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
         """Read an ``index.json``; raise InvalidManifest for anything else."""
         try:
-            document = msgspec.json.decode(content)
-            index = cls(document)
-            for entry in (*index._named.values(), *index._unnamed.values()):
+            index = cls(msgspec.json.decode(content, type=dict[str, Any]))
+            for entry in index._entries.values():
                 _descriptor(entry)
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidManifest(f"index.json is not valid: {error}") from error
         return index
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its manifests."""
+        """The names of its manifests, each once."""
         return tuple(self._named)
 
-    def find(self, name: str) -> Descriptor | None:
-        """Return the manifest of this name."""
-        entry = self._named.get(name)
-        return _descriptor(entry) if entry is not None else None
+    @property
+    def manifests(self) -> tuple[Descriptor, ...]:
+        """The manifests that it lists, with a name or without."""
+        return tuple(_descriptor(entry) for entry in self._entries.values())
 
-    def unnamed(self) -> tuple[Descriptor, ...]:
-        """Return the manifests that have no name."""
-        return tuple(_descriptor(entry) for entry in self._unnamed.values())
+    def find(self, name: str) -> Descriptor | None:
+        """Return the first manifest of this name."""
+        keys = self._named.get(name)
+        return _descriptor(self._entries[min(keys)]) if keys else None
 
     def name(self, name: str, manifest: Descriptor) -> None:
         """Give a manifest a name, which no other has from now on."""
-        self._named[name] = {**_entry(manifest), "annotations": {_NAME: name}}
+        for key in list(self._named.get(name, ())):
+            self._remove(key)
+        self.release(manifest)
+        self._add({**_entry(manifest), "annotations": {_NAME: name}})
 
-    def keep(self, manifests: Iterable[Descriptor]) -> None:
-        """List manifests that have no name, unless they are listed."""
-        listed = {entry["digest"] for entry in (*self._named.values(), *self._unnamed.values())}
-        for manifest in manifests:
-            if str(manifest.digest) not in listed:
-                self._unnamed[str(manifest.digest)] = _entry(manifest)
+    def keep(self, manifest: Descriptor) -> None:
+        """List a manifest that has no name, unless it is listed."""
+        if not self._listed.get(str(manifest.digest)):
+            self._add(_entry(manifest))
+
+    def release(self, manifest: Descriptor) -> None:
+        """List a manifest no more that was only kept, since another names it now."""
+        bare = _entry(manifest)
+        for key in list(self._listed.get(str(manifest.digest), ())):
+            if self._entries[key] == bare:
+                self._remove(key)
 
     def encode(self) -> bytes:
         """Return the file's content."""
-        entries = [*self._named.values(), *self._unnamed.values()]
-        return msgspec.json.encode({**self._document, "manifests": entries})
+        return msgspec.json.encode({**self._document, "manifests": list(self._entries.values())})
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        self._count += 1
+        self._entries[self._count] = entry
+        self._listed[entry["digest"]].add(self._count)
+        if (name := _name(entry)) is not None:
+            self._named[name].add(self._count)
+
+    def _remove(self, key: int) -> None:
+        entry = self._entries.pop(key)
+        self._listed[entry["digest"]].remove(key)
+        if (name := _name(entry)) is not None:
+            self._named[name].remove(key)
+            if not self._named[name]:
+                del self._named[name]
 
 
 def _entry(manifest: Descriptor) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+    return {
         "mediaType": manifest.media_type,
         "digest": str(manifest.digest),
         "size": manifest.size,
     }
-    if manifest.artifact_type:
-        entry["artifactType"] = manifest.artifact_type
-    return entry
+
+
+def _name(entry: dict[str, Any]) -> str | None:
+    name = (entry.get("annotations") or {}).get(_NAME)
+    return str(name) if name is not None else None
 
 
 def _descriptor(entry: dict[str, Any]) -> Descriptor:
     return Descriptor(
-        Digest.parse(entry["digest"]),
-        int(entry["size"]),
-        str(entry.get("mediaType") or ""),
-        artifact_type=str(entry.get("artifactType") or ""),
+        Digest.parse(entry["digest"]), int(entry["size"]), str(entry.get("mediaType") or "")
     )

@@ -25,7 +25,8 @@ from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, singles
 from mirror.options import Options
-from mirror.plan.checking import Case, Checking
+from mirror.plan.case import Case
+from mirror.plan.checking import Checking
 from mirror.plan.following import Finder
 from mirror.plan.inquiry import Asker, Inquiry, as_error
 from mirror.plan.intake import Intake
@@ -79,7 +80,7 @@ class Audit:
     def tasks(self) -> list[Task]:
         """Take what is to be scheduled now."""
         self._intake.admit()
-        if not self._cases and not self._inquiry.tasks:
+        if not self._cases and self._inquiry.idle:
             self._tell_surpluses()
         taken, self._inquiry.tasks = self._inquiry.tasks, []
         return taken

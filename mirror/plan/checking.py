@@ -8,7 +8,7 @@ What was found in a repository is not looked for again in the same run.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 
 from mirror.errors import (
@@ -20,15 +20,14 @@ from mirror.errors import (
     Side,
     Unsupported,
 )
-from mirror.events import Condition, Difference, Effort
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, OCI_INDEX, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.image.subset import left_of
-from mirror.mapping.wildcard import Pair
 from mirror.options import Options
+from mirror.plan.case import Case, compare_tag, difference, note_unseen
 from mirror.plan.following import Finder, Following
-from mirror.plan.inquiry import Asker, Inquiry
+from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.shelf import Shelf
 from mirror.plan.task import (
@@ -40,52 +39,10 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
-from mirror.wire.referrers import ReferrerList, is_digest_tag
+from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag, subject_of
 
-
-@dataclass(slots=True, eq=False)
-class Case(Asker):
-    """One pair that is verified, and what was found."""
-
-    pair: Pair
-    over: Callable[["Case", MirrorError | None], None]
-    """Called once: when everything was looked for, or with what went wrong."""
-    effort: Effort = field(default_factory=Effort)
-    settled: bool = False
-    source: Digest | None = None
-    """What the source names."""
-    root: Digest | None = None
-    """What the destination should name."""
-    named: Digest | None = None
-    """What the destination names."""
-    manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    """Everything that should be there, parents before children."""
-    differences: list[Difference] = field(default_factory=list)
-    blobs: dict[Digest, tuple[Descriptor, bool]] = field(default_factory=dict)
-    """The blobs that are not there, or, if so marked, are something else."""
-    lacking: set[Digest] = field(default_factory=set)
-    """The manifests that are not there, or are something else."""
-    tags: dict[str, Digest] = field(default_factory=dict)
-    """Tags that name nothing there, or something else, and what they should name."""
-    unlisted: dict[Digest, tuple[Descriptor, ...]] = field(default_factory=dict)
-    """What is missing in lists of referrers that tags stand for."""
-    unanswered: int = 0
-    bytes_copied: int = 0
-
-    @property
-    def abandoned(self) -> bool:
-        """See `Asker`."""
-        return self.settled
-
-    @property
-    def here(self) -> Repository:
-        """The source's repository."""
-        return self.pair.source.repository
-
-    @property
-    def there(self) -> Repository:
-        """The destination's repository."""
-        return self.pair.destination.repository
+# By which registries name what they are not told a name for.
+_CANONICAL = "sha256"
 
 
 class Checking:
@@ -144,11 +101,26 @@ class Checking:
             self._read(case, left.digest, partial(self._expect, case))
 
     def _expect(self, case: Case, root: Manifest) -> None:
+        tag = case.pair.destination.tag
+        if tag is not None and root.digest.algorithm != _CANONICAL:
+            # A tag names what it names by this one.
+            root = replace(root, digest=Digest.of(root.content))
         case.root = root.digest
+        if self._options.referrers and tag is not None and root.media_type == OCI_INDEX:
+            case.list_of = subject_of(tag)
+        if case.list_of is not None:
+            self._expect_list(case, root, case.list_of)
+            return
         self._walk(case, 0, root)
         if self._options.referrers:
             case.unanswered += 1
             self._finder.find(case, case.here, root, partial(self._followed, case))
+
+    def _expect_list(self, case: Case, index: Manifest, subject: Digest) -> None:
+        """Look for what a list has; the one at the destination may have more."""
+        referrers = {one.digest: one for one in index.manifests}
+        task = ListReferrers(Side.DESTINATION, case.there, subject, Fallback.BESIDES)
+        self._ask(case, task, partial(self._listed, case, subject, referrers))
 
     def _walk(self, case: Case, depth: int, manifest: Manifest) -> None:
         """Look for a manifest, and for everything below it."""
@@ -177,7 +149,9 @@ class Checking:
             self._seen.add((case.there, digest))
             return
         case.lacking.add(digest)
-        case.differences.append(_difference("manifest", digest, found))
+        case.differences.append(difference("manifest", digest, found))
+        if isinstance(found, IntegrityError):
+            case.doubts.append((CheckManifest(case.there, digest, deep=True), digest))
 
     def _look_for_blob(self, case: Case, blob: Descriptor) -> None:
         if (case.there, blob.digest) in self._seen or blob.digest in case.blobs:
@@ -191,7 +165,9 @@ class Checking:
             self._knowledge.add_blob(case.there, blob.digest)
         elif blob.digest not in case.blobs:
             case.blobs[blob.digest] = blob, isinstance(found, IntegrityError)
-            case.differences.append(_difference("blob", blob.digest, found))
+            case.differences.append(difference("blob", blob.digest, found))
+            if isinstance(found, IntegrityError):
+                case.doubts.append((CheckBlob(case.there, blob, deep=True), blob.digest))
 
     def _followed(self, case: Case, outcome: Following | MirrorError) -> None:
         if not isinstance(outcome, MirrorError) and not outcome and self._requires(case):
@@ -218,16 +194,17 @@ class Checking:
         assert isinstance(answer, ReferrerList), f"a list was asked for, {answer!r} came"
         there = {one.digest for one in answer.referrers}
         missing = tuple(one for digest, one in referrers.items() if digest not in there)
-        for one in missing:
-            case.differences.append(_difference("referrer", one.digest, found=False))
-        if missing and not answer.listed:
+        if answer.listed and case.list_of is None:
+            case.unseen += [(one.digest, subject) for one in missing]
+        elif missing:
+            case.differences += [difference("referrer", d.digest, found=False) for d in missing]
             case.unlisted[subject] = missing
         for digest in referrers:
             self._read(case, digest, partial(self._walk, case, 1))
 
     def _tag_named(self, case: Case, tag: str, digest: Digest, answer: Answer) -> None:
         found = answer.digest if isinstance(answer, Descriptor) else None
-        _compare_tag(case, tag, digest, found)
+        compare_tag(case, tag, digest, found)
         self._read(case, digest, partial(self._walk, case, 1))
 
     def _read(
@@ -307,21 +284,8 @@ class Checking:
         if case.settled:
             return
         tag = case.pair.destination.tag
-        if error is None and tag is not None and case.root is not None:
-            _compare_tag(case, tag, case.root, case.named)
+        if error is None:
+            note_unseen(case)
+            if tag is not None and case.root is not None and case.list_of is None:
+                compare_tag(case, tag, case.root, case.named)
         case.over(case, error)
-
-
-def _compare_tag(case: Case, tag: str, wanted: Digest, found: Digest | None) -> None:
-    if found == wanted:
-        return
-    case.tags[tag] = wanted
-    condition = Condition.MISSING if found is None else Condition.DIFFERENT
-    instead = f"names {found}, not {wanted}" if found is not None else ""
-    case.differences.append(Difference(condition, "tag", tag, instead))
-
-
-def _difference(noun: str, digest: Digest, found: bool | IntegrityError) -> Difference:
-    if isinstance(found, IntegrityError):
-        return Difference(Condition.DIFFERENT, noun, str(digest), found.message)
-    return Difference(Condition.MISSING, noun, str(digest))

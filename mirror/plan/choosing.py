@@ -79,9 +79,10 @@ class Choosing:
 
     def _go_on(self, node: Node, left: Manifest | Descriptor) -> None:
         kept = node.selection is not None and node.selection.keep_index
-        if node.digest == node.present and kept and isinstance(left, Manifest) and left.manifests:
+        there = _is_present(node, left)
+        if there and kept and isinstance(left, Manifest) and left.manifests:
             self._look_for_children(node, left)
-        elif node.digest == node.present:
+        elif there:
             self._present(node, left)
         elif isinstance(left, Manifest):
             self._gather(node, left)
@@ -118,3 +119,13 @@ class Choosing:
             self._gather(node, index)
         else:
             self._present(node, index)
+
+
+def _is_present(node: Node, left: Manifest | Descriptor) -> bool:
+    """Whether the destination names this, by whichever algorithm."""
+    present = node.present
+    if present is None or present == node.digest:
+        return present is not None
+    if present.algorithm == node.digest.algorithm or not isinstance(left, Manifest):
+        return False
+    return Digest.of(left.content, present.algorithm) == present

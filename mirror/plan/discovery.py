@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from mirror.errors import MirrorError, NotFound, Place, Side
+from mirror.errors import MirrorError, NotFound, Place, Side, Unsupported
 from mirror.events import Effort
+from mirror.image.reference import is_tag
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import repositories, singles
 from mirror.plan.inquiry import Asker, Then, as_error
 from mirror.plan.listings import Listings
 from mirror.plan.task import Answer, ListCatalog, ListTags
+
+# Names that a message names, at most.
+_NAMED = 12
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +92,7 @@ class Discovery:
         pending = self._wait(rule)
         if rule.source.many_repositories:
             local = rule.source.registry.is_local
-            below = rule.source.path.rpartition("/")[0] if local else ""
+            below = rule.source.path[: rule.source.path.rfind("/") + 1] if local else ""
             task = ListCatalog(rule.source.registry, below)
             self._ask(pending, task, partial(self._catalog_read, pending))
         else:
@@ -137,6 +141,8 @@ class Discovery:
     def _matching(self, rule: Rule, tags: tuple[str, ...]) -> Iterator[Rule]:
         if self._tags_of is not None:
             self._tags_of(rule, tags)
+        if rule.source.registry.is_layout and (odd := [tag for tag in tags if not is_tag(tag)]):
+            self._failed(rule, _no_tags(rule, odd))
         return singles(rule, tags)
 
     def _repository_read(
@@ -155,6 +161,14 @@ class Discovery:
             self._failed(pending.rule, as_error(answer))
         if not catalog.unlisted and not catalog.found:
             self._failed(catalog.rule, _nothing_matches(catalog.rule, "tag"))
+
+
+def _no_tags(rule: Rule, names: list[str]) -> MirrorError:
+    error = Unsupported(
+        f"names that are no tags are left out: {', '.join(names[:_NAMED])}",
+        hint="Copy each by its digest, oci:PATH@sha256:..., to the tag that it should have.",
+    )
+    return error.at(Place(Side.SOURCE, str(rule.source), "matching names"))
 
 
 def _nothing_matches(rule: Rule, noun: str) -> MirrorError:

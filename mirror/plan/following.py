@@ -64,6 +64,8 @@ class _Search:
     unanswered: int = 0
     tags: frozenset[str] | None = None
     """The source's tags that are made of digests; None if it does not say."""
+    doubtful: set[Task] = field(default_factory=set)
+    """Questions about what may turn out to be a blob."""
     over: bool = False
 
 
@@ -111,6 +113,8 @@ class Finder:
             self._read(search, one)
         elif one.may_be_index:
             task = ReadManifest(search.source, one.digest)
+            if one.may_be_blob:
+                search.doubtful.add(task)
             self._ask(search, task, partial(self._read, search))
 
     def _list(self, search: _Search, subject: Digest) -> None:
@@ -160,9 +164,9 @@ class Finder:
             return
         if not isinstance(answer, MirrorError):
             then(answer)
-        elif not (isinstance(answer, NotFound) and isinstance(task, Resolve)):
+        elif not (isinstance(answer, NotFound) and _says_nothing(search, task)):
             self._end(search, answer)
-            return  # but a tag that is not there, or not any more, says nothing
+            return
         self._answered(search)
 
     def _answered(self, search: _Search) -> None:
@@ -173,3 +177,8 @@ class Finder:
     def _end(self, search: _Search, outcome: Following | MirrorError) -> None:
         search.over = True
         search.found(outcome)
+
+
+def _says_nothing(search: _Search, task: Task) -> bool:
+    """Whether it is no matter that this is not there: a tag that is gone, or a listed blob."""
+    return isinstance(task, Resolve) or task in search.doubtful

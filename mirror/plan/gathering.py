@@ -17,7 +17,7 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, OCI_INDEX, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.options import Options
 from mirror.plan.choosing import Choosing
@@ -124,8 +124,18 @@ class Gathering:
     def _chosen(self, node: Node, manifest: Manifest) -> None:
         if self._referring is None or node.parents:
             self._read(node, manifest)
+        elif node.list_of is not None and manifest.media_type == OCI_INDEX:
+            compared = partial(self._list_compared, node)
+            self._referring.compare_list(node, node.list_of, manifest, compared)
         else:
             self._referring.find(node, manifest, partial(self._followed, node, manifest))
+
+    def _list_compared(self, node: Node, left: Manifest) -> None:
+        """Go on with what is not in the list at the destination."""
+        if left.manifests:
+            self._read(node, left)
+        else:
+            self._end(node)
 
     def _followed(self, node: Node, manifest: Manifest) -> None:
         if node.following is not None and node.source != node.repository:
@@ -225,10 +235,8 @@ class Gathering:
         match node.stage:
             case Stage.PUT:
                 self._push(node, Reference(node.repository, digest=node.digest))
-            case Stage.NAME if node.list_of is not None and self._referring is not None:
-                self._merge(node, node.list_of, self._referring)
             case Stage.NAME:
-                self._push(node, node.destination)
+                self._name(node)
             case Stage.END:
                 self._end(node)
             case _:
@@ -247,13 +255,17 @@ class Gathering:
             self._referring.write(node)
         self.arrived(node)
 
-    def _merge(self, node: Node, subject: Digest, referring: Referring) -> None:
-        """Add a list to the one at the destination, which others may have added to."""
-        assert node.manifest is not None, "a manifest is read before it is merged"
-        node.stage = Stage.END
+    def _name(self, node: Node) -> None:
+        """Put a manifest under its name; a list is added to what others have put there."""
         manifest = node.manifest
-        task = MergeReferrers(node.repository, subject, manifest.manifests, manifest)
-        referring.merge(node, task)
+        assert manifest is not None, "a manifest is read before it is put"
+        is_list = node.list_of is not None and manifest.media_type == OCI_INDEX
+        if not is_list or node.list_of is None or self._referring is None:
+            self._push(node, node.destination)
+            return
+        node.stage = Stage.END
+        task = MergeReferrers(node.repository, node.list_of, manifest.manifests, manifest)
+        self._referring.merge(node, task)
 
     def _end(self, node: Node) -> None:
         assert node.ended is not None, "an image's root is told of"

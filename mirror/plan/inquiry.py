@@ -40,6 +40,11 @@ class Inquiry:
         """Work to schedule; whoever schedules it empties the list."""
         self._asking: dict[Task, list[tuple[Asker, Then]]] = {}
 
+    @property
+    def idle(self) -> bool:
+        """Whether every question was answered."""
+        return not self._asking
+
     def ask(self, asker: Asker, task: Task, then: Then) -> None:
         """Have a task carried out, and `then` called with its answer or error."""
         if (waiting := self._asking.get(task)) is not None:

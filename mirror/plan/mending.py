@@ -1,20 +1,23 @@
 """Bringing to a destination what a verification missed there, and nothing else.
 
 blobs --> manifests, children first --> lists of referrers --> tags, the image's last
+--> a second look at what was something else: a registry may keep what it has
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from mirror.errors import MirrorError
+from mirror.errors import IntegrityError, MirrorError, Place, Side
+from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import Manifest
 from mirror.image.reference import Reference
-from mirror.plan.checking import Case
+from mirror.plan.case import Case
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.task import Answer, CopyBlob, Landed, MergeReferrers, PutManifest, Task
 from mirror.plan.writers import Writers
+from mirror.wire.referrers import ReferrerList
 
 _Step = Callable[[Case], None]
 
@@ -33,7 +36,8 @@ class Mending:
         for blob, spoiled in case.blobs.values():
             # What is something else there must not be taken from there again.
             task = CopyBlob(case.here, case.there, blob, shared=not spoiled, mountable=not spoiled)
-            self._ask(case, task, self._put_manifests)
+            self._inquiry.ask(case, task, partial(self._copied, case, task))
+            case.unanswered += 1
         self._answered(case, self._put_manifests)
 
     def _put_manifests(self, case: Case) -> None:
@@ -59,12 +63,35 @@ class Mending:
     def _put_tags(self, case: Case) -> None:
         """Put the next tag that names nothing, or something else; the image's own last."""
         if not case.tags:
-            case.over(case, None)
+            self._look_again(case)
             return
         own = case.pair.destination.tag
         tag = min(case.tags, key=lambda one: one == own)
         manifest = case.manifests[case.tags.pop(tag)]
         self._put(case, Reference(case.there, tag), manifest, self._put_tags)
+
+    def _look_again(self, case: Case) -> None:
+        case.unanswered = 1
+        for task, digest in case.doubts:
+            case.unanswered += 1
+            self._inquiry.ask(case, task, partial(self._looked, case, digest))
+        self._answered(case, self._end)
+
+    def _looked(self, case: Case, digest: Digest, answer: Answer | MirrorError) -> None:
+        if case.settled:
+            return
+        listed = isinstance(answer, ReferrerList) and digest in [
+            one.digest for one in answer.referrers
+        ]
+        if answer is True or listed:
+            self._answered(case, self._end)
+        elif isinstance(answer, MirrorError) and not isinstance(answer, IntegrityError):
+            case.over(case, answer)
+        else:
+            case.over(case, _kept(case, digest))
+
+    def _end(self, case: Case) -> None:
+        case.over(case, None)
 
     def _put(self, case: Case, reference: Reference, manifest: Manifest, then: _Step) -> None:
         case.unanswered = 0
@@ -74,24 +101,35 @@ class Mending:
         case.unanswered += 1
         self._inquiry.ask(case, task, partial(self._take, case, then))
 
+    def _copied(self, case: Case, task: CopyBlob, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, Landed):
+            self._knowledge.add_blob(case.there, task.blob.digest)
+            if answer.refused is not None:
+                self._knowledge.mount_refused(case.there, answer.refused)
+            if answer.landing is Landing.COPIED:
+                case.bytes_copied += task.blob.size
+        self._take(case, self._put_manifests, answer)
+
     def _take(self, case: Case, then: _Step, answer: Answer | MirrorError) -> None:
         if case.settled:
             return
         if isinstance(answer, MirrorError):
             case.over(case, answer)
             return
-        if isinstance(answer, Landed):
-            self._landed(case, answer)
         self._answered(case, then)
-
-    def _landed(self, case: Case, landed: Landed) -> None:
-        if landed.refused is not None:
-            self._knowledge.mount_refused(case.there, landed.refused)
 
     def _answered(self, case: Case, then: _Step) -> None:
         case.unanswered -= 1
         if not case.unanswered:
             then(case)
+
+
+def _kept(case: Case, digest: Digest) -> MirrorError:
+    error = IntegrityError(
+        "it took what was missing, and still has something else",
+        hint="Have it delete this and collect its garbage, then run again.",
+    )
+    return error.at(Place(Side.DESTINATION, f"{case.there}@{digest}", "looking again"))
 
 
 def _upwards(manifests: dict[Digest, Manifest]) -> Iterator[Digest]:

@@ -20,7 +20,7 @@ from mirror.plan.inquiry import Inquiry
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, ListReferrers, MergeReferrers, Resolve, Task
 from mirror.plan.writers import Writers
-from mirror.wire.referrers import ReferrerList, is_digest_tag
+from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag
 
 
 class Waits(Protocol):
@@ -108,6 +108,28 @@ class Referring:
     def _named(self, node: Node, tag: str, digest: Digest, answer: Answer) -> None:
         if not isinstance(answer, Descriptor) or answer.digest != digest:
             self._waits.want(node, digest, tag)
+
+    def compare_list(
+        self, node: Node, subject: Digest, index: Manifest, then: Callable[[Manifest], None]
+    ) -> None:
+        """Find out what of a list is not in the destination's; all of it, if that has no tag."""
+        task = ListReferrers(Side.DESTINATION, node.repository, subject, Fallback.BESIDES)
+        self._inquiry.ask(node, task, partial(self._list_compared, node, index, then))
+
+    def _list_compared(
+        self,
+        node: Node,
+        index: Manifest,
+        then: Callable[[Manifest], None],
+        answer: Answer | MirrorError,
+    ) -> None:
+        if isinstance(answer, MirrorError):
+            self._waits.fail(node, answer)
+            return
+        assert isinstance(answer, ReferrerList), f"a list was asked for, {answer!r} came"
+        there = {one.digest for one in answer.referrers}
+        missing = tuple(one for one in index.manifests if one.digest not in there)
+        then(index if node.present is None else index.with_children(missing))
 
     def write(self, node: Node) -> None:
         """Write the lists that a registry does not keep by itself."""

@@ -254,9 +254,9 @@ class Client:
                 await self._work.expect(reply, HTTPStatus.OK, HTTPStatus.NOT_FOUND)
                 there = reply.status == HTTPStatus.OK
                 content = await read(reply, SIZE_LIMIT) if there else None
-            if content is not None and Manifest.parse(content, reply.media_type).config:
+            if content is not None and not _is_list(content, reply.media_type):
                 raise Refused(
-                    "the tag names an image and no list of referrers",
+                    "the tag names something that is no list of referrers",
                     hint="Move that tag away: registries without such lists need it for one.",
                 )
             if content is None and whole is not None:
@@ -272,6 +272,10 @@ class Client:
         """Return the repository's tags."""
         with self._work.doing("listing the tags"):
             return await names(self._send, tags_of(self._repository))
+
+
+def _is_list(content: bytes, media_type: str) -> bool:
+    return Manifest.parse(content, media_type).media_type == OCI_INDEX
 
 
 def _check_stored(manifest: Manifest, stored: Digest | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from mirror.errors import MirrorError
 from mirror.image.reference import Registry, Repository
 from mirror.registry.layout import Layout
 from mirror.registry.local import Folder, Local
@@ -36,13 +37,20 @@ class Folders:
     async def close(self) -> None:
         """Write what is pending, also when the run is interrupted."""
         with anyio.CancelScope(shield=True):
+            failed: MirrorError | None = None
             for local in self._open.values():
-                await local.close()
+                try:
+                    await local.close()
+                except MirrorError as error:
+                    failed = failed or error
+            if failed is not None:
+                raise failed
 
     def _folder(self, registry: Registry, path: str) -> Folder:
         return Layout(Path(path)) if registry.is_layout else OcFolder(self._base, path)
 
 
 def _layouts(below: Path) -> Iterator[str]:
-    for marker in sorted(below.rglob("oci-layout")):
-        yield str(marker.parent)
+    for blobs in sorted(below.rglob("blobs")):
+        if (blobs.parent / "index.json").is_file():
+            yield str(blobs.parent)

@@ -1,29 +1,35 @@
 """An OCI image layout in a folder: several images in one, their blobs shared.
 
-Files appear under their names when they are whole, and ``index.json`` last, so that
-the folder is a valid layout at any moment.  OCI image specification, image-layout.md.
+Files appear under their names when they are whole, and ``index.json`` after what it
+names, so that the folder is a valid layout at any moment.  A manifest is there if
+the index leads to it; a file that nothing leads to is a blob.  OCI image
+specification, image-layout.md.
 """
 
 import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
 from mirror.errors import MirrorError
 from mirror.image.digest import Digest
 from mirror.image.layout import MARKER, LayoutIndex
-from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
+from mirror.image.manifest import ACCEPTED, OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
 
 # A large index.json is not written for each name, but once in so many seconds.
 _LARGE = 500
 _INTERVAL = 1.0
-_NONE: Mapping[Digest, Manifest] = MappingProxyType({})
+# Seconds after which nobody writes any more to a file that is not whole.
+_GIVEN_UP = 3600.0
+
+_Change = Callable[[LayoutIndex], None]
 
 
 class Layout:
@@ -32,41 +38,49 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._index: LayoutIndex | None = None
-        self._names: dict[str, Descriptor] = {}
-        """Names that are not written yet."""
-        self._loose: dict[Digest, Manifest] = {}
-        """Manifests without a name that nothing lists, so far."""
+        """The index with all changes, written or not."""
+        self._changes: list[_Change] = []
+        """What is not written yet."""
+        self._known: dict[Digest, str] = {}
+        """The manifests that the index leads to, with their media types."""
+        self._referrers: defaultdict[Digest, dict[Digest, dict[str, object]]] = defaultdict(dict)
+        self._made = False
         self._written = 0.0
 
     @property
     def exists(self) -> bool:
         """Whether there is such a layout."""
-        return (self._root / "index.json").exists() or bool(self._names or self._loose)
+        return (self._root / "index.json").exists()
 
     def names(self) -> tuple[str, ...]:
         """Return the names of its manifests."""
-        return tuple(dict.fromkeys([*self._read().names, *self._names]))
+        return self._read().names
 
     def manifest(self, target: str) -> tuple[bytes, str] | None:
         """Return the manifest behind a name or digest, and its media type."""
-        if ":" in target:
-            return self._content(Digest.parse(target), "")
-        named = self._names.get(target) or self._read().find(target)
-        return self._content(named.digest, named.media_type) if named is not None else None
+        index = self._read()
+        if ":" not in target:
+            named = index.find(target)
+            return self._content(named.digest, named.media_type) if named is not None else None
+        digest = Digest.parse(target)
+        media_type = self._known.get(digest)
+        return self._content(digest, media_type) if media_type is not None else None
 
     def put(self, target: str, manifest: Manifest) -> None:
         """Store a manifest, under a name or none."""
-        partial = self.partial()
-        partial.write_bytes(manifest.content)
-        self.take(partial, manifest.digest)
+        file = self.partial()
+        file.write_bytes(manifest.content)
+        self.take(file, manifest.digest)
+        self._read()
         for child in manifest.manifests:
-            self._loose.pop(child.digest, None)
+            self._change(partial(_release, child))
+        described = manifest.descriptor
         if ":" in target:
-            self._loose[manifest.digest] = manifest
-            return
-        self._loose.pop(manifest.digest, None)
-        self._names[target] = manifest.descriptor
-        small = len(self._read().names) < _LARGE
+            self._change(partial(_keep, described))
+        else:
+            self._change(partial(_give_name, target, described))
+        self._learn(described)
+        small = len(self._read()) < _LARGE
         if small or time.monotonic() - self._written > _INTERVAL:
             self._write()
 
@@ -83,76 +97,111 @@ class Layout:
         """Make a file a blob; nobody sees it before it is whole."""
         path = self.blob(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _settle(partial, path)
+        settle(partial, path)
 
     def referrers(self, subject: Digest, /) -> bytes | None:
         """Return an index of what refers to a manifest."""
-        listed = []
-        for one in (*self._read().unnamed(), *(loose.descriptor for loose in self._loose.values())):
-            found = self._content(one.digest, one.media_type)
-            if found is not None and (entry := _referring(*found, subject)) is not None:
-                listed.append(entry)
+        self._read()
+        listed = list(self._referrers.get(subject, {}).values())
         return msgspec.json.encode(
             {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
         )
 
     def close(self) -> None:
         """Write what is pending."""
-        if self._names or self._loose:
-            # Until now each of these could become part of another.
-            self._write(self._loose)
+        if self._changes:
+            self._write()
 
     def _content(self, digest: Digest, media_type: str) -> tuple[bytes, str] | None:
+        """Read a manifest; None if the file is none, or not there."""
         path = self.blob(digest)
         if not path.is_file() or path.stat().st_size > SIZE_LIMIT:
             return None
         content = path.read_bytes()
         try:
-            return content, Manifest.parse(content, media_type, digest).media_type
+            stated = Manifest.parse(content, media_type, digest).media_type
         except MirrorError:
-            return content, media_type
+            # Rotten, it is for who reads it to say so; a blob in a list was never one.
+            rotten = Digest.of(content, digest.algorithm) != digest
+            return (content, media_type) if rotten else None
+        return (content, stated) if stated in ACCEPTED or b'"schemaVersion"' in content else None
 
     def _read(self) -> LayoutIndex:
-        """Return the index as it was written last, which others may have done."""
+        """Return the index, and know what it leads to."""
         if self._index is None:
-            path = self._root / "index.json"
-            known = path.exists()
-            self._index = LayoutIndex.parse(path.read_bytes()) if known else LayoutIndex()
+            self._index = self._read_file()
+            for manifest in self._index.manifests:
+                self._learn(manifest)
         return self._index
 
-    def _write(self, unnamed: Mapping[Digest, Manifest] = _NONE) -> None:
-        """Add what is pending to the index, beside what others may have added to it."""
-        self._make()
+    def _read_file(self) -> LayoutIndex:
+        path = self._root / "index.json"
+        return LayoutIndex.parse(path.read_bytes()) if path.exists() else LayoutIndex()
+
+    def _learn(self, described: Descriptor) -> None:
+        """Know a manifest, what it lists, and what it refers to."""
+        if described.digest in self._known:
+            return
+        found = self._content(described.digest, described.media_type)
+        if found is None:
+            return
+        content, media_type = found
+        self._known[described.digest] = media_type
+        try:
+            manifest = Manifest.parse(content, media_type, described.digest)
+        except MirrorError:
+            return
+        for child in manifest.manifests:
+            self._learn(child)
+        if manifest.subject is not None:
+            self._referrers[manifest.subject][manifest.digest] = _referring(manifest)
+
+    def _change(self, change: _Change) -> None:
+        change(self._read())
+        self._changes.append(change)
+
+    def _write(self) -> None:
+        """Make the changes to the index as it is by now, which others may have written."""
         with _alone(self._root):
-            self._index = None
-            index = self._read()
-            for name, descriptor in self._names.items():
-                index.name(name, descriptor)
-            index.keep(manifest.descriptor for manifest in unnamed.values())
-            partial = self._root / f".index-{uuid.uuid4().hex}"
-            partial.write_bytes(index.encode())
-            _settle(partial, self._root / "index.json")
-        self._names.clear()
+            index = self._read_file()
+            for change in self._changes:
+                change(index)
+            file = self._root / f".partial-{uuid.uuid4().hex}"
+            file.write_bytes(index.encode())
+            settle(file, self._root / "index.json")
+        self._index = index
+        self._changes.clear()
         self._written = time.monotonic()
 
     def _make(self) -> None:
-        marker = self._root / "oci-layout"
+        """Make the folder a layout, if it is none, and remove what runs before left unfinished."""
+        if self._made:
+            return
         (self._root / "blobs").mkdir(parents=True, exist_ok=True)
-        if not marker.exists():
-            partial = self._root / f".layout-{uuid.uuid4().hex}"
-            partial.write_bytes(MARKER)
-            _settle(partial, marker)
-            index = self._root / "index.json"
-            if not index.exists():
-                partial.write_bytes(LayoutIndex().encode())
-                _settle(partial, index)
+        with _alone(self._root):
+            for name, content in (("oci-layout", MARKER), ("index.json", LayoutIndex().encode())):
+                if not (self._root / name).exists():
+                    file = self._root / f".partial-{uuid.uuid4().hex}"
+                    file.write_bytes(content)
+                    settle(file, self._root / name)
+        clean(self._root)
+        clean(self._root / "blobs")
+        self._made = True
 
 
-def _settle(partial: Path, path: Path) -> None:
+def settle(partial: Path, path: Path) -> None:
     """Give a file its name once the disk has it."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)
+
+
+def clean(folder: Path) -> None:
+    """Remove the files of a folder that were begun and given up."""
+    for path in folder.glob(".partial-*"):
+        with suppress(FileNotFoundError):  # it has its name by now
+            if time.time() - path.stat().st_mtime > _GIVEN_UP:
+                path.unlink()
 
 
 @contextmanager
@@ -166,20 +215,27 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _referring(content: bytes, media_type: str, subject: Digest) -> dict[str, object] | None:
-    try:
-        manifest = Manifest.parse(content, media_type)
-    except MirrorError:
-        return None
-    if manifest.subject != subject:
-        return None
+def _give_name(name: str, manifest: Descriptor, index: LayoutIndex) -> None:
+    index.name(name, manifest)
+
+
+def _keep(manifest: Descriptor, index: LayoutIndex) -> None:
+    index.keep(manifest)
+
+
+def _release(manifest: Descriptor, index: LayoutIndex) -> None:
+    index.release(manifest)
+
+
+def _referring(manifest: Manifest) -> dict[str, object]:
+    """Describe a manifest as the list of what refers to its subject does."""
     entry: dict[str, object] = {
         "mediaType": manifest.media_type,
         "digest": str(manifest.digest),
-        "size": len(content),
+        "size": len(manifest.content),
     }
     kind = manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
-    annotations = msgspec.json.decode(content).get("annotations")
+    annotations = msgspec.json.decode(manifest.content).get("annotations")
     return {
         **entry,
         **({"artifactType": kind} if kind else {}),

@@ -4,6 +4,7 @@ Whoever copies needs not know where to: what a registry says of manifests, blobs
 and tags is said here of files.  Distribution specification 1.1, "Endpoints".
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -208,15 +209,21 @@ class Local:
         own, other = self._folder.blob(digest), origin.blob(digest)
         if own.is_file():
             return True
-        if not other.is_file():
+        if not other.is_file() or not _is(digest, other):
             return False
         path = self._folder.partial()
         try:
-            os.link(other, path)
+            os.link(other.resolve(), path)
         except OSError:
             shutil.copyfile(other, path)  # another disk, or one that knows no links
         self._folder.take(path, digest)
         return True
+
+
+def _is(digest: Digest, path: Path) -> bool:
+    """Whether a file's content is what it is called; nobody else looks at what is linked."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, digest.algorithm).hexdigest() == digest.hex
 
 
 async def _in_thread(work: Callable[..., _Result], *arguments: object) -> _Result:

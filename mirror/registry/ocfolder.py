@@ -13,6 +13,7 @@ from pathlib import Path
 from mirror.errors import MirrorError
 from mirror.image.digest import Digest
 from mirror.image.manifest import SIZE_LIMIT, Manifest
+from mirror.registry.layout import clean, settle
 
 
 class OcFolder:
@@ -21,6 +22,7 @@ class OcFolder:
     def __init__(self, base: Path, repository: str) -> None:
         self._root = base / "v2" / repository
         self._manifests = self._root / "manifests"
+        self._made = False
 
     @property
     def exists(self) -> bool:
@@ -49,7 +51,7 @@ class OcFolder:
         self.take(partial, manifest.digest)
         self._manifests.mkdir(parents=True, exist_ok=True)
         stored = self._manifests / str(manifest.digest)
-        if not stored.exists():
+        if not stored.exists() or not stored.samefile(self.blob(manifest.digest)):
             os.link(self.blob(manifest.digest), partial)
             partial.rename(stored)
         if target != str(manifest.digest):
@@ -63,14 +65,15 @@ class OcFolder:
     def partial(self) -> Path:
         """Return the name of a new file for what will be a blob."""
         folder = self._root / "blobs"
-        folder.mkdir(parents=True, exist_ok=True)
+        if not self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            clean(folder)
+            self._made = True
         return folder / f".partial-{uuid.uuid4().hex}"
 
     def take(self, partial: Path, digest: Digest) -> None:
         """Make a file a blob; nobody sees it before it is whole."""
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.rename(self.blob(digest))
+        settle(partial, self.blob(digest))
 
     def referrers(self, _: Digest, /) -> bytes | None:
         """Return None: tags stand for the lists of what refers to a manifest."""

@@ -47,6 +47,7 @@ class Sharing:
     def __init__(self, grace: float = _GRACE) -> None:
         self._shared: dict[tuple[Repository, Digest], _Shared] = {}
         self._grace = grace
+        self._held = 0
 
     def read(self, repository: Repository, digest: Digest, open_at: Open) -> Chunks:
         """Return the chunks of a blob, out of a reading that can still be joined if there is one.
@@ -58,22 +59,19 @@ class Sharing:
         if shared is None or shared.head is None:
             shared = self._shared[key] = _Shared(open_at, self._grace)
             shared.over = partial(self._forget, key, shared)
-            shared.grown = self._make_room
+            shared.held = self._hold
         return _Tap(shared, open_at)
 
     def distrust(self, repository: Repository, digest: Digest) -> None:
         """Let nobody else join a reading that gave something else than the blob."""
         if (shared := self._shared.pop((repository, digest), None)) is not None:
-            shared.head = None
+            shared.forget()
 
-    def _make_room(self) -> None:
-        held = sum(shared.held for shared in self._shared.values())
-        for key in list(self._shared):
-            if held <= _HEADS_LIMIT:
-                break
-            shared = self._shared.pop(key)
-            held -= shared.held
-            shared.head = None
+    def _hold(self, count: int) -> None:
+        """Count what is kept, and forget the oldest where that is too much."""
+        self._held += count
+        while self._held > _HEADS_LIMIT and self._shared:
+            self._shared.pop(next(iter(self._shared))).forget()
 
     def _forget(self, key: tuple[Repository, Digest], shared: "_Shared") -> None:
         if self._shared.get(key) is shared:
@@ -89,18 +87,19 @@ class _Shared:
         self._chunks = open_at(0)
         self.over: Callable[[], object] = lambda: None
         """Called when nobody can join any more."""
-        self.grown: Callable[[], object] = lambda: None
-        """Called when more is kept."""
+        self.held: Callable[[int], object] = lambda _: None
+        """Called with how many bytes more, or less, are kept for who joins."""
         self._grace = grace
         self._taps: dict[_Tap, None] = {}
         self._turn = anyio.Lock(fast_acquire=True)
         self._ended = False
         self._head_size = 0
 
-    @property
-    def held(self) -> int:
-        """Bytes that are kept for who joins."""
-        return self._head_size if self.head is not None else 0
+    def forget(self) -> None:
+        """Keep nothing any more, so that nobody can join."""
+        if self.head is not None:
+            self.head = None
+            self.held(-self._head_size)
 
     def join(self, tap: "_Tap") -> None:
         self._taps[tap] = None
@@ -155,16 +154,16 @@ class _Shared:
     def _remember(self, chunk: bytes) -> None:
         if self.head is None:
             return
+        if self._head_size + len(chunk) > _HEAD_LIMIT:
+            self.forget()
+            return
         self._head_size += len(chunk)
         self.head.append(chunk)
-        if self._head_size > _HEAD_LIMIT:
-            self.head = None
-        else:
-            self.grown()
+        self.held(len(chunk))
 
     async def _close(self) -> None:
         if not self._ended:
-            self.head = None
+            self.forget()
         if self.head is None:
             self.over()
         await self._chunks.aclose()

@@ -1,11 +1,13 @@
 """Images on their way through folders: out, carried over, in again."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from mirror.demo.images import CONFIG, Blob, catalog, put
+from mirror.demo.images import CONFIG, Blob, catalog, index, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import ExitCode
 from mirror.events import Landing, Status
@@ -270,3 +272,170 @@ async def test_a_dry_run_makes_no_folder(
 
     assert result.statuses == {Status.PLANNED: 2}
     assert list(state(tmp_path)) == []
+
+
+def rot(folder: Path, digest: object, content: bytes = b"wrong") -> None:
+    """Change every file of this digest, as a disk may do it, into a file of its own."""
+    name = str(digest).partition(":")[2]
+    for path in [folder / found for found in state(folder) if found.endswith(name)]:
+        path.unlink()
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_manifest_that_rotted_in_a_folder_is_repaired(
+    source: EmbeddedRegistry, mirrored: Copy, verified: Copy, tmp_path: Path, kind: str
+) -> None:
+    made = put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    line = f"S/a:1={place(kind, tmp_path)}"
+    await mirrored(line, folder=tmp_path)
+    rot(tmp_path, made["digest"], b'{"schemaVersion": 2, "layers": []}')
+
+    mended = await verified(line, folder=tmp_path, deep=True, repair=True)
+    after = await verified(line, folder=tmp_path, deep=True)
+
+    assert mended.exit_code == ExitCode.DONE
+    assert after.statuses == {Status.UNCHANGED: 1}
+
+
+async def test_an_image_without_a_name_is_in_the_index_and_found_missing_if_it_is_not(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    made = signed(source)
+    line = f"S/a@{made['index']}=oci:{tmp_path}/x"
+    path = tmp_path / "x/index.json"
+
+    await mirrored(line)
+    listed = LayoutIndex.parse(path.read_bytes()).manifests
+    path.write_bytes(LayoutIndex().encode())
+    healed = await mirrored(line)
+
+    assert [one.digest for one in listed] == [made["index"]]
+    assert healed.statuses == {Status.COPIED: 1}
+    assert LayoutIndex.parse(path.read_bytes()).manifests == listed
+
+
+async def test_rotten_content_does_not_go_from_layout_to_layout(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"right", "application/x")], "1")
+    await mirrored(f"S/a:1=oci:{tmp_path}/x")
+    rot(tmp_path, Digest.of(b"right"))
+
+    result = await mirrored(f"oci:{tmp_path}/x:1=oci:{tmp_path}/y")
+
+    assert result.failures[0].error is not None
+    assert result.failures[0].error.category == "integrity"
+
+
+async def test_blobs_of_a_layout_may_be_links(
+    source: EmbeddedRegistry, mirrored: Copy, verified: Copy, tmp_path: Path
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [Blob(b"right", "application/x")], "1")
+    await mirrored(f"S/a:1=oci:{tmp_path}/x")
+    blobs = tmp_path / "x/blobs/sha256"
+    (tmp_path / "x/blobs/pool").mkdir()
+    for name in state(blobs):
+        (blobs / name).rename(blobs / "../pool" / name)
+        (blobs / name).symlink_to(f"../pool/{name}")
+
+    result = await mirrored(f"oci:{tmp_path}/x:1=oci:{tmp_path}/y")
+
+    assert result.statuses == {Status.COPIED: 1}
+    assert (await verified(f"S/a:1=oci:{tmp_path}/y", deep=True)).exit_code == ExitCode.DONE
+
+
+@pytest.mark.parametrize("content", [b"a model", b'{"a": "model"}'])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_listed_blob_goes_out_and_in(
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    tmp_path: Path,
+    kind: str,
+    content: bytes,
+) -> None:
+    source.store.whole_indexes = target.store.whole_indexes = False
+    model = Blob(content, "application/vnd.example.model")
+    source.store.add_blob("a", model.content)
+    index(source.store, "a", "1", [model.descriptor])
+    there = place(kind, tmp_path)
+
+    out = await mirrored(f"S/a:1={there}", folder=tmp_path)
+    back = await mirrored(f"{there}:1=T/a", folder=tmp_path)
+
+    assert out.statuses == back.statuses == {Status.COPIED: 1}
+    assert target.store.blob("a", Digest.of(content)) == content
+
+
+async def test_names_that_are_no_tags_are_said(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    await mirrored(f"S/a:1=oci:{tmp_path}/x")
+    path = tmp_path / "x/index.json"
+    layout = LayoutIndex.parse(path.read_bytes())
+    layout.name("docker.io/library/x:1", layout.manifests[0])
+    path.write_bytes(layout.encode())
+
+    result = await mirrored(f"oci:{tmp_path}/x=T/a")
+
+    (failed,) = result.failures
+    assert "docker.io/library/x:1" in str(failed.error)
+    assert result.statuses == {Status.FAILED: 1, Status.COPIED: 1}
+
+
+async def test_a_signature_that_has_a_name_too_refers_all_the_same(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    made = signed(source)
+    signature = source.store.manifest("a", str(made["signature"]))
+    source.store.put_manifest("a", "named", signature.content, signature.media_type)
+
+    await mirrored(f"S/a=oci:{tmp_path}/x", referrers=True)
+    again = await mirrored(f"S/a=oci:{tmp_path}/x", referrers=True)
+    await mirrored(f"oci:{tmp_path}/x:1=T/a", referrers=True)
+
+    assert again.statuses == {Status.UNCHANGED: 3}
+    assert [one.digest for one in target.store.referrers("a", made["index"])] == [made["signature"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_a_killed_run_left_is_removed_some_time_later(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path, kind: str
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    put(source.store, "a", Blob(b'{"n": 2}', CONFIG), [], "2")
+    there = place(kind, tmp_path)
+    await mirrored(f"S/a:1={there}", folder=tmp_path)
+    (blobs,) = {tmp_path / name.partition("blobs")[0] / "blobs"
+                for name in state(tmp_path) if "blobs" in name}  # fmt: skip
+    for name, age in (("old", 7200), ("new", 0)):
+        (blobs / f".partial-{name}").touch()
+        moment = time.time() - age
+        os.utime(blobs / f".partial-{name}", (moment, moment))
+
+    await mirrored(f"S/a:2={there}", folder=tmp_path)
+
+    assert [path.name for path in blobs.glob(".partial-*")] == [".partial-new"]
+
+
+async def test_names_are_not_lost_in_a_large_layout(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    made = put(source.store, "a", Blob(b"{}", CONFIG), [], "0")
+    for number in range(1, 30):
+        put(source.store, "a", Blob(b"{}", CONFIG), [], str(number))
+    await mirrored(f"S/a:0=oci:{tmp_path}/x")
+    path = tmp_path / "x/index.json"
+    layout = LayoutIndex.parse(path.read_bytes())
+    for number in range(600):
+        layout.name(f"old-{number}", layout.manifests[0])
+    path.write_bytes(layout.encode())
+
+    result = await mirrored(f"S/a=oci:{tmp_path}/x")
+
+    after = LayoutIndex.parse(path.read_bytes())
+    assert result.exit_code == ExitCode.DONE
+    assert len(after.names) == 630
+    assert {str(one.digest) for one in after.manifests} == {made["digest"]}

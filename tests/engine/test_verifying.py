@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import anyio
 import pytest
 
 from mirror.demo.fault import Fault
@@ -11,7 +12,7 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import ExitCode
 from mirror.events import Status
 from mirror.image.digest import Digest
-from mirror.image.manifest import OCI_INDEX
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
 from mirror.report.result import Result
@@ -251,3 +252,170 @@ async def test_indexes_within_each_other_end(
 
     assert result.failures[0].error is not None
     assert result.failures[0].error.category == "unsupported"
+
+
+async def test_a_registry_that_keeps_its_rotten_copy_is_not_repaired(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    _, children = four(source)
+    await mirrored("S/a:1=T/a")
+    blob = source.store.manifest("a", str(children[0])).blobs[2].digest
+    target.faults.append(Fault("GET", f"/v2/a/blobs/{blob}", times=99, corrupt=7))
+
+    result = await verified("S/a:1=T/a", deep=True, repair=True)
+
+    (failed,) = result.failures
+    assert failed.error is not None
+    assert "still has something else" in str(failed.error)
+    assert result.exit_code == ExitCode.FAILED
+
+
+async def test_what_others_added_to_a_list_is_no_difference_and_stays(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    source.referrers = target.referrers = False
+    made = signed(source)
+    await mirrored("S/a=T/a", referrers=True)
+    own = referrer(target, made["index"], "application/x", "ours")
+
+    found = await verified("S/a=T/a", referrers=True)
+    mended = await verified("S/a=T/a", referrers=True, repair=True)
+    again = await mirrored("S/a=T/a", referrers=True)
+
+    assert said(found) == said(mended) == []
+    assert listed(target, made["index"]) == [made["signature"], own]
+    assert again.statuses == {Status.UNCHANGED: len(again.images)}
+
+
+async def test_what_a_list_at_the_destination_lacks_is_added_by_a_repair_of_its_tag(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    source.referrers = target.referrers = False
+    made = signed(source)
+    await mirrored("S/a=T/a", referrers=True)
+    more = referrer(source, made["index"], "application/x", "more")
+    tag = fallback_tag(made["index"])
+
+    found = await verified(f"S/a:{tag}=T/a", referrers=True)
+    mended = await verified(f"S/a:{tag}=T/a", referrers=True, repair=True)
+
+    assert f"missing referrer {more}" in said(found)
+    assert mended.exit_code == ExitCode.DONE
+    assert listed(target, made["index"]) == [made["signature"], more]
+
+
+async def test_a_layer_that_is_elsewhere_too_is_missed_at_the_destination(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    content, config = Blob(b"also elsewhere", "application/x"), Blob(b"{}", CONFIG)
+    digest = source.store.add_blob("a", content.content)
+    source.store.add_blob("a", config.content)
+    urls = [f"http://{source.host}/v2/a/blobs/{digest}"]
+    document = {
+        "schemaVersion": 2, "config": config.descriptor,
+        "layers": [{**content.descriptor, "urls": urls}],
+    }  # fmt: skip
+    source.store.put_manifest("a", "1", json.dumps(document).encode(), OCI_MANIFEST)
+    await mirrored("S/a:1=T/a")
+    target.store.delete_blob("a", digest)
+
+    for deep in (False, True):
+        assert said(await verified("S/a:1=T/a", deep=deep)) == [f"missing blob {digest}"]
+
+
+async def test_a_tag_that_a_slow_list_explains_is_not_extra(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    for name, tag in (("a", "1"), ("b", "2")):
+        put(source.store, name, Blob(b'{"n": "%s"}' % tag.encode(), CONFIG), [], tag)
+    await mirrored("S/a=T/x", "S/b=T/x")
+    compared = anyio.Event()
+
+    async def wait() -> None:
+        with anyio.move_on_after(5):
+            await compared.wait()
+
+    async def note() -> None:
+        compared.set()
+
+    source.faults.append(Fault("GET", "/v2/b/tags/list", after=wait, times=1))
+    target.faults.append(Fault("HEAD", "/v2/x/blobs/", after=note, times=1))
+
+    assert said(await verified("S/a=T/x", "S/b=T/x")) == []
+
+
+async def test_a_listed_blob_is_no_trouble_to_who_looks_for_referrers(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    source.store.whole_indexes = target.store.whole_indexes = False
+    model = Blob(b"a model", "application/vnd.example.model")
+    source.store.add_blob("a", model.content)
+    index(source.store, "a", "1", [model.descriptor])
+
+    assert (await mirrored("S/a:1=T/a", referrers=True)).statuses == {Status.COPIED: 1}
+    assert (await verified("S/a:1=T/a", referrers=True)).statuses == {Status.UNCHANGED: 1}
+
+
+async def test_a_registry_that_does_not_list_what_it_has_is_not_repaired(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    made = signed(source)
+    await mirrored("S/a:1=T/a", referrers=True)
+    nothing = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).encode()
+    target.faults.append(
+        Fault(
+            "GET",
+            f"/referrers/{made['index']}",
+            200,
+            {"Content-Type": OCI_INDEX},
+            nothing,
+            times=99,
+        )
+    )
+
+    found = await verified("S/a:1=T/a", referrers=True)
+    mended = await verified("S/a:1=T/a", referrers=True, repair=True)
+
+    assert said(found) == [f"missing referrer {made['signature']}"]
+    assert mended.exit_code == ExitCode.FAILED
+
+
+async def test_an_image_named_by_another_algorithm_is_the_same_image(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    content = source.store.manifest("a", "1").content
+    long = Digest.of(content, "sha512")
+    source.store.put_manifest("a", str(long), content, OCI_MANIFEST)
+    line = f"S/a@{long}=T/a:1"
+
+    first, again = await mirrored(line), await mirrored(line)
+
+    assert (first.statuses, again.statuses) == ({Status.COPIED: 1}, {Status.UNCHANGED: 1})
+    assert said(await verified(line)) == []
+
+
+async def test_a_repair_sends_a_blob_once_for_all_repositories(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    for name in "abc":
+        config = Blob(b'{"name": "%s"}' % name.encode(), CONFIG)
+        put(source.store, name, config, [layer("shared", 3000)], "1")
+
+    mended = await verified(*(f"S/{name}:1=T/{name}" for name in "abc"), repair=True)
+
+    assert mended.statuses == {Status.COPIED: 3}
+    assert asked(target)["PUT uploads"] == 4
+
+
+async def test_a_referrer_that_is_gone_is_no_missing_source(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    source.referrers = False
+    made = signed(source)
+    await mirrored("S/a:1=T/a")
+    source.store.delete_manifest("a", str(made["signature"]))
+
+    result = await mirrored(f"S/a@{made['index']}=T/a:1", referrers=True, skip_missing=True)
+
+    assert result.statuses == {Status.FAILED: 1}

@@ -51,15 +51,15 @@ def test_a_name_has_the_last_manifest_that_was_given_it(
     index = LayoutIndex()
     for name, descriptor in given_names:
         index.name(name, descriptor)
-    index.keep(kept)
+    for descriptor in kept:
+        index.keep(descriptor)
     again = LayoutIndex.parse(index.encode())
 
     last = dict(given_names)
     assert set(again.names) == last.keys()
     assert {name: again.find(name) for name in last} == last
-    listed = {d.digest for d in last.values()} | {d.digest for d in again.unnamed()}
+    listed = {d.digest for d in last.values()} | {d.digest for d in again.manifests}
     assert listed >= {d.digest for d in kept}
-    assert len({d.digest for d in again.unnamed()}) == len(again.unnamed())
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,29 @@ def test_a_name_has_the_last_manifest_that_was_given_it(
 def test_what_is_no_index_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidManifest, match=r"index\.json"):
         LayoutIndex.parse(content)
+
+
+def test_entries_that_share_a_name_stay_until_it_is_given_to_another() -> None:
+    shared = [
+        {"mediaType": OCI_MANIFEST, "digest": str(Digest.of(text)), "size": 1,
+         "annotations": {NAME: "shared"}} for text in (b"x", b"y")
+    ]  # fmt: skip
+    index = LayoutIndex.parse(json.dumps({"manifests": shared}).encode())
+
+    index.name("other", one("z"))
+    assert json.loads(index.encode())["manifests"][:2] == shared
+    index.name("shared", one("z"))
+    assert index.names == ("other", "shared")
+    assert index.find("shared") == one("z")
+
+
+def test_what_was_only_kept_goes_when_another_names_it() -> None:
+    index = LayoutIndex()
+    index.keep(one("child"))
+    index.keep(one("child"))
+    index.keep(one("signature"))
+
+    index.release(one("child"))
+    index.name("1", one("signature"))
+
+    assert index.manifests == (one("signature"),)
