@@ -56,7 +56,7 @@ async def verify(
     audit = Audit(rules, options)
     await _carry_out(
         audit, options, tell, traffic, keychain or Keychain(), proxies, patience,
-        writes=options.repair,
+        writes=options.repair and not options.dry_run,
     )  # fmt: skip
 
 

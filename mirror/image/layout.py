@@ -102,11 +102,8 @@ class LayoutIndex:
 
 
 def _entry(manifest: Descriptor) -> dict[str, Any]:
-    return {
-        "mediaType": manifest.media_type,
-        "digest": str(manifest.digest),
-        "size": manifest.size,
-    }
+    """Return the entry of a manifest of which nothing is said besides."""
+    return Descriptor(manifest.digest, manifest.size, manifest.media_type).entry
 
 
 def _name(entry: dict[str, Any]) -> str | None:

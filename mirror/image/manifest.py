@@ -78,6 +78,20 @@ class Descriptor:
     """What whoever lists it says of it."""
 
     @property
+    def entry(self) -> dict[str, object]:
+        """How an index lists it, but for its platform."""
+        found: dict[str, object] = {
+            "mediaType": self.media_type,
+            "digest": str(self.digest),
+            "size": self.size,
+        }
+        if self.artifact_type:
+            found["artifactType"] = self.artifact_type
+        if self.annotations:
+            found["annotations"] = dict(self.annotations)
+        return found
+
+    @property
     def foreign(self) -> bool:
         """Whether it is a layer that its publisher keeps elsewhere, and registries do not."""
         return bool(self.urls) and any(word in self.media_type for word in _FOREIGN)
@@ -118,6 +132,13 @@ class Manifest:
         """How a parent would name it."""
         return Descriptor(self.digest, len(self.content), self.media_type)
 
+    @property
+    def as_referrer(self) -> Descriptor:
+        """How the list of what refers to its subject names it."""
+        kind = self.artifact_type or (self.config.media_type if self.config else "")
+        said = _said(msgspec.json.decode(self.content).get("annotations"))
+        return replace(self.descriptor, artifact_type=kind, annotations=said)
+
     def needed_blobs(self, *, foreign: bool) -> dict[Digest, Descriptor]:
         """Return the blobs that must be beside it; those kept elsewhere only if ``foreign``."""
         return {blob.digest: blob for blob in self.blobs if foreign or not blob.foreign}
@@ -126,6 +147,11 @@ class Manifest:
     def is_index(self) -> bool:
         """Whether it lists other manifests."""
         return bool(self.manifests) or self.media_type in (OCI_INDEX, DOCKER_LIST)
+
+    def may_be_list_of(self, subject: Digest) -> bool:
+        """Whether it can be the list of what refers to a manifest, and is not that itself."""
+        itself = Digest.of(self.content, subject.algorithm) == subject
+        return self.media_type == OCI_INDEX and not itself
 
     def with_children(self, manifests: tuple[Descriptor, ...]) -> Self:
         """Return the same index, byte for byte, of whose children only these are needed."""

@@ -127,7 +127,7 @@ class Audit:
             self._settle(case, Status.FAILED, error)
         elif not case.differences:
             self._settle(case, Status.UNCHANGED)
-        elif self._options.repair:
+        elif self._options.repair and not self._options.dry_run:
             self._mended.add(case)
             case.over = self._repaired
             self._mending.mend(case)

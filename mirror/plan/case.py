@@ -43,6 +43,8 @@ class Case(Asker):
     """What to ask again after a repair, and about what."""
     unseen: list[tuple[Digest, Digest]] = field(default_factory=list)
     """What a registry that keeps lists does not list, each with its subject."""
+    referred: bool = False
+    """Whether anything refers to it, which comes between its manifest and its tag."""
     list_of: Digest | None = None
     """What the list is about that its tag stands for, if it is looked after as one."""
     unanswered: int = 0

@@ -21,7 +21,7 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, OCI_INDEX, Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.image.subset import left_of
 from mirror.options import Options
@@ -62,7 +62,7 @@ class Checking:
         """Look for everything of a pair, until the case is over."""
         case.unanswered = 1
         if case.pair.source.digest is not None:
-            self._source_known(case, case.pair.source.digest)
+            self._read(case, case.pair.source.digest, partial(self._root_read, case))
         else:
             self._ask(case, Resolve(Side.SOURCE, case.pair.source), partial(self._resolved, case))
         if case.pair.destination.tag is not None:
@@ -72,19 +72,17 @@ class Checking:
 
     def _resolved(self, case: Case, answer: Answer) -> None:
         assert isinstance(answer, Descriptor), f"a descriptor was asked for, {answer!r} came"
-        self._source_known(case, answer.digest)
+        case.source = answer.digest
+        self._read(case, answer.digest, partial(self._root_read, case))
 
     def _named(self, case: Case, answer: Answer) -> None:
         case.named = answer.digest if isinstance(answer, Descriptor) else None
         if case.named is not None:
             self._knowledge.found_repository(case.there)
 
-    def _source_known(self, case: Case, digest: Digest) -> None:
-        case.source = digest
-        self._read(case, digest, partial(self._root_read, case))
-
     def _root_read(self, case: Case, manifest: Manifest) -> None:
         """Choose what is wanted of it, as a copy does."""
+        case.source = manifest.digest
         selection = self._options.selection
         if selection is None or not manifest.is_index:
             self._expect(case, manifest)
@@ -106,10 +104,10 @@ class Checking:
             # A tag names what it names by this one.
             root = replace(root, digest=Digest.of(root.content))
         case.root = root.digest
-        if self._options.referrers and tag is not None and root.media_type == OCI_INDEX:
-            case.list_of = subject_of(tag)
-        if case.list_of is not None:
-            self._expect_list(case, root, case.list_of)
+        subject = subject_of(tag) if self._options.referrers and tag is not None else None
+        if subject is not None and root.may_be_list_of(subject):
+            case.list_of = subject
+            self._expect_list(case, root, subject)
             return
         self._walk(case, 0, root)
         if self._options.referrers:
@@ -176,6 +174,7 @@ class Checking:
         if isinstance(outcome, MirrorError):
             self._end(case, outcome)
             return
+        case.referred = bool(outcome)
         for subject, referrers in outcome.lists.items():
             task = ListReferrers(Side.DESTINATION, case.there, subject)
             self._ask(case, task, partial(self._listed, case, subject, referrers))

@@ -17,7 +17,7 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest
-from mirror.image.manifest import DEPTH_LIMIT, OCI_INDEX, Descriptor, Manifest
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.options import Options
 from mirror.plan.choosing import Choosing
@@ -87,11 +87,12 @@ class Gathering:
         if self._referring is None:
             self._end(node)
         else:
-            self._referring.find(node, image, partial(self._present, node))
+            self._referring.find(node, image, partial(self._present, node, image))
 
-    def _present(self, node: Node) -> None:
+    def _present(self, node: Node, image: Manifest | Descriptor) -> None:
         if node.following is not None:
-            self._knowledge.add_manifest(node.repository, node.digest)
+            if not (isinstance(image, Manifest) and image.sparse):
+                self._knowledge.add_manifest(node.repository, node.digest)
             node.stage = Stage.BRING
             self._go_on(node)
         else:
@@ -108,6 +109,7 @@ class Gathering:
             self._turn_blob(node, node.listed)
             return
         if not isinstance(answer, Manifest):
+            node.absent = isinstance(answer, NotFound)
             self.fail(node, as_error(answer))
             return
         self._shelf.keep(answer)
@@ -124,7 +126,7 @@ class Gathering:
     def _chosen(self, node: Node, manifest: Manifest) -> None:
         if self._referring is None or node.parents:
             self._read(node, manifest)
-        elif node.list_of is not None and manifest.media_type == OCI_INDEX:
+        elif node.list_of is not None and manifest.may_be_list_of(node.list_of):
             compared = partial(self._list_compared, node)
             self._referring.compare_list(node, node.list_of, manifest, compared)
         else:
@@ -232,6 +234,8 @@ class Gathering:
 
     def _go_on(self, node: Node) -> None:
         """Do what comes next for a manifest of which nothing is missing."""
+        if self._referring is not None and node.following is not None and node.stage >= Stage.NAME:
+            self._referring.note_followed(node)
         match node.stage:
             case Stage.PUT:
                 self._push(node, Reference(node.repository, digest=node.digest))
@@ -259,12 +263,12 @@ class Gathering:
         """Put a manifest under its name; a list is added to what others have put there."""
         manifest = node.manifest
         assert manifest is not None, "a manifest is read before it is put"
-        is_list = node.list_of is not None and manifest.media_type == OCI_INDEX
-        if not is_list or node.list_of is None or self._referring is None:
+        subject = node.list_of
+        if self._referring is None or subject is None or not manifest.may_be_list_of(subject):
             self._push(node, node.destination)
             return
         node.stage = Stage.END
-        task = MergeReferrers(node.repository, node.list_of, manifest.manifests, manifest)
+        task = MergeReferrers(node.repository, subject, manifest.manifests, manifest)
         self._referring.merge(node, task)
 
     def _end(self, node: Node) -> None:

@@ -42,7 +42,8 @@ class Mending:
 
     def _put_manifests(self, case: Case) -> None:
         """Put the next manifest that is not there; children first, each after what it names."""
-        tagged = set(case.tags.values())
+        # What has a tag is put with it, but for an image that others refer to.
+        tagged = set(case.tags.values()) if not case.referred else set()
         while case.lacking:
             digest = next(one for one in _upwards(case.manifests) if one in case.lacking)
             case.lacking.remove(digest)

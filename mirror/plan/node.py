@@ -62,6 +62,8 @@ class Node(Asker):
     failed: bool = False
     begun: bool = False
     """Whether anything has been moved for it."""
+    absent: bool = False
+    """Whether its source turned out not to have it."""
     refusals: int = 0
     """How often the registry missed something that it names."""
     mended: bool = False

@@ -211,7 +211,7 @@ class Planner:
             self._settle(image, Status.DEFERRED, error)
         elif _may_have_moved(image, error):
             self._look_again(image, error)
-        elif node.manifest is None and node.digest == image.pair.source.digest != node.present:
+        elif node.absent and node.digest == image.pair.source.digest:
             self._source_unknown(image, error)  # nobody has seen it at its source before
         else:
             self._settle(image, Status.FAILED, error)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from mirror.errors import MirrorError, NothingRefers, Place, Side
+from mirror.errors import MirrorError, NothingRefers, Place, Refused, Side
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
@@ -20,7 +20,9 @@ from mirror.plan.inquiry import Inquiry
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, ListReferrers, MergeReferrers, Resolve, Task
 from mirror.plan.writers import Writers
-from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag
+from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag, subject_of
+
+_OURS = "A list may be there; move that tag away if nobody needs it."
 
 
 class Waits(Protocol):
@@ -106,7 +108,12 @@ class Referring:
             node.unlisted[subject] = missing
 
     def _named(self, node: Node, tag: str, digest: Digest, answer: Answer) -> None:
-        if not isinstance(answer, Descriptor) or answer.digest != digest:
+        there = answer.digest if isinstance(answer, Descriptor) else None
+        if there is not None and there != digest and subject_of(tag) is not None:
+            place = Place(Side.DESTINATION, f"{node.repository}:{tag}", "comparing referrers")
+            error = Refused("the tag names something that others may have put there", hint=_OURS)
+            self._waits.fail(node, error.at(place))
+        elif there != digest:
             self._waits.want(node, digest, tag)
 
     def compare_list(
@@ -135,6 +142,9 @@ class Referring:
         """Write the lists that a registry does not keep by itself."""
         for subject, missing in node.unlisted.items():
             self.merge(node, MergeReferrers(node.repository, subject, missing))
+
+    def note_followed(self, node: Node) -> None:
+        """Learn that all that refers to an image is at its destination, for its other tags."""
         self._followed[_key(node)] = True
 
     def merge(self, node: Node, task: MergeReferrers) -> None:

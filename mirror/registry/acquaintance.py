@@ -10,12 +10,12 @@ from mirror.wire.patience import passes
 from mirror.wire.quota import Quota
 from mirror.wire.upload import Upload
 
-# Codes that mean, in answer to a blob, that it arrived as something else; and statuses
-# with which a registry that takes no chunks answers them.
-_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
 # Lists of referrers that a registry must lack before it is asked for tags only: one answer
 # may be about one repository.
 _LISTS_MISSED = 3
+# Codes that mean, in answer to a blob, that it arrived as something else; and statuses
+# with which a registry that takes no chunks answers them.
+_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
 _NO_CHUNKS = {404, 405, 415, 416, 501}
 
 

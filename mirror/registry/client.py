@@ -28,7 +28,7 @@ from mirror.image.reference import Repository
 from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.names import names
 from mirror.registry.patience import Patience
-from mirror.registry.reading import Reading, read, refusal
+from mirror.registry.reading import Reading, read
 from mirror.registry.sharing import Chunks, Sharing
 from mirror.registry.spare import Spare
 from mirror.registry.spreading import WORTHWHILE, Spreading
@@ -43,7 +43,7 @@ from mirror.wire.content import (
     stated_digest,
 )
 from mirror.wire.download import Download
-from mirror.wire.fault import failure
+from mirror.wire.fault import ERROR_LIMIT, failure
 from mirror.wire.listing import tags_of
 from mirror.wire.message import Send
 from mirror.wire.referrers import Fallback, ReferrerList, Referrers, fallback_tag, merged
@@ -232,11 +232,10 @@ class Client:
             while not asking.over:
                 async with self._send(asking.request()) as reply:
                     self._effort.note(reply.attempts)
-                    content = b""
-                    if reply.status == HTTPStatus.OK:
-                        content = await read(reply, SIZE_LIMIT)
+                    ok = reply.status == HTTPStatus.OK
+                    content = await read(reply, SIZE_LIMIT if ok else ERROR_LIMIT)
                     if not asking.answered(reply, content):
-                        raise await refusal(reply)
+                        raise failure(reply, content)
             self._known.see_referrers(listed=asking.listed)
             return ReferrerList(tuple(asking.found.values()), asking.listed, asking.alone)
 

@@ -9,7 +9,7 @@ import anyio.to_thread
 from mirror.errors import MirrorError
 from mirror.image.reference import Registry, Repository
 from mirror.registry.layout import Layout
-from mirror.registry.local import Folder, Local
+from mirror.registry.local import Folder, Local, unwilling
 from mirror.registry.ocfolder import OcFolder, repositories
 
 
@@ -32,7 +32,10 @@ class Folders:
     async def catalog(self, registry: Registry, below: str) -> tuple[str, ...]:
         """Return the repositories of one kind, those of layouts below a folder."""
         found = _layouts(Path(below)) if registry.is_layout else repositories(self._base)
-        return await anyio.to_thread.run_sync(tuple, found)
+        try:
+            return await anyio.to_thread.run_sync(tuple, found)
+        except OSError as error:
+            raise unwilling(error) from error
 
     async def close(self) -> None:
         """Write what is pending, also when the run is interrupted."""

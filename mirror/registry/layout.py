@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -30,6 +31,7 @@ _INTERVAL = 1.0
 _GIVEN_UP = 3600.0
 
 _Change = Callable[[LayoutIndex], None]
+_Place = TypeVar("_Place", Digest, Path)
 
 
 class Layout:
@@ -43,6 +45,8 @@ class Layout:
         """What is not written yet."""
         self._known: dict[Digest, str] = {}
         """The manifests that the index leads to, with their media types."""
+        self._listed: set[Digest] = set()
+        """What they list, whether it is there or not."""
         self._referrers: defaultdict[Digest, dict[Digest, dict[str, object]]] = defaultdict(dict)
         self._made = False
         self._written = 0.0
@@ -68,17 +72,15 @@ class Layout:
 
     def put(self, target: str, manifest: Manifest) -> None:
         """Store a manifest, under a name or none."""
-        file = self.partial()
-        file.write_bytes(manifest.content)
-        self.take(file, manifest.digest)
+        write(self.partial(), manifest.content, self.take, manifest.digest)
         self._read()
         for child in manifest.manifests:
             self._change(partial(_release, child))
         described = manifest.descriptor
-        if ":" in target:
-            self._change(partial(_keep, described))
-        else:
+        if ":" not in target:
             self._change(partial(_give_name, target, described))
+        elif manifest.digest not in self._listed:
+            self._change(partial(_keep, described))
         self._learn(described)
         small = len(self._read()) < _LARGE
         if small or time.monotonic() - self._written > _INTERVAL:
@@ -152,9 +154,10 @@ class Layout:
         except MirrorError:
             return
         for child in manifest.manifests:
+            self._listed.add(child.digest)
             self._learn(child)
         if manifest.subject is not None:
-            self._referrers[manifest.subject][manifest.digest] = _referring(manifest)
+            self._referrers[manifest.subject][manifest.digest] = manifest.as_referrer.entry
 
     def _change(self, change: _Change) -> None:
         change(self._read())
@@ -167,8 +170,7 @@ class Layout:
             for change in self._changes:
                 change(index)
             file = self._root / f".partial-{uuid.uuid4().hex}"
-            file.write_bytes(index.encode())
-            settle(file, self._root / "index.json")
+            write(file, index.encode(), settle, self._root / "index.json")
         self._index = index
         self._changes.clear()
         self._written = time.monotonic()
@@ -179,14 +181,32 @@ class Layout:
             return
         (self._root / "blobs").mkdir(parents=True, exist_ok=True)
         with _alone(self._root):
-            for name, content in (("oci-layout", MARKER), ("index.json", LayoutIndex().encode())):
+            for name, content in (("index.json", LayoutIndex().encode()), ("oci-layout", MARKER)):
                 if not (self._root / name).exists():
                     file = self._root / f".partial-{uuid.uuid4().hex}"
-                    file.write_bytes(content)
-                    settle(file, self._root / name)
+                    write(file, content, settle, self._root / name)
         clean(self._root)
         clean(self._root / "blobs")
         self._made = True
+
+
+def write(
+    partial: Path, content: bytes, settle: Callable[[Path, _Place], None], place: _Place
+) -> None:
+    """Write a file and have it settled in its place; nothing stays if that fails."""
+    with removed_if_it_fails(partial):
+        partial.write_bytes(content)
+        settle(partial, place)
+
+
+@contextmanager
+def removed_if_it_fails(partial: Path) -> Iterator[None]:
+    """Remove a file that is not whole, if the block raises."""
+    try:
+        yield
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def settle(partial: Path, path: Path) -> None:
@@ -225,19 +245,3 @@ def _keep(manifest: Descriptor, index: LayoutIndex) -> None:
 
 def _release(manifest: Descriptor, index: LayoutIndex) -> None:
     index.release(manifest)
-
-
-def _referring(manifest: Manifest) -> dict[str, object]:
-    """Describe a manifest as the list of what refers to its subject does."""
-    entry: dict[str, object] = {
-        "mediaType": manifest.media_type,
-        "digest": str(manifest.digest),
-        "size": len(manifest.content),
-    }
-    kind = manifest.artifact_type or (manifest.config.media_type if manifest.config else "")
-    annotations = msgspec.json.decode(manifest.content).get("annotations")
-    return {
-        **entry,
-        **({"artifactType": kind} if kind else {}),
-        **({"annotations": annotations} if annotations else {}),
-    }

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -24,6 +24,7 @@ import msgspec
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, Manifest
+from mirror.registry.layout import removed_if_it_fails
 from mirror.wire.content import DIGEST_HEADER
 from mirror.wire.message import Reply, Request
 
@@ -98,17 +99,18 @@ class Local:
         try:
             reply = await self._answer(replace(request, url=url))
         except OSError as error:
-            raise _unwilling(error) from error
+            raise unwilling(error) from error
         yield reply
 
     async def close(self) -> None:
         """Write what is pending, and drop what was not finished."""
-        try:
-            for path in self._sessions.values():
+        for path in self._sessions.values():
+            with suppress(OSError):  # the next run removes it
                 path.unlink(missing_ok=True)
+        try:
             await _in_thread(self._folder.close)
         except OSError as error:
-            raise _unwilling(error) from error
+            raise unwilling(error) from error
 
     async def _answer(self, request: Request) -> Reply:
         path, _, query = request.url.removeprefix(_ORIGIN).partition("?")
@@ -212,11 +214,12 @@ class Local:
         if not other.is_file() or not _is(digest, other):
             return False
         path = self._folder.partial()
-        try:
-            os.link(other.resolve(), path)
-        except OSError:
-            shutil.copyfile(other, path)  # another disk, or one that knows no links
-        self._folder.take(path, digest)
+        with removed_if_it_fails(path):
+            try:
+                os.link(other.resolve(), path)
+            except OSError:
+                shutil.copyfile(other, path)  # another disk, or one that knows no links
+            self._folder.take(path, digest)
         return True
 
 
@@ -231,14 +234,14 @@ async def _in_thread(work: Callable[..., _Result], *arguments: object) -> _Resul
 
 
 async def _chunks(path: Path, first: int, length: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        await file.seek(first)
-        while length:
-            chunk = await file.read(min(_CHUNK, length))
-            if not chunk:
-                return
-            length -= len(chunk)
-            yield chunk
+    try:
+        async with await anyio.open_file(path, "rb") as file:
+            await file.seek(first)
+            while length and (chunk := await file.read(min(_CHUNK, length))):
+                length -= len(chunk)
+                yield chunk
+    except OSError as error:
+        raise unwilling(error) from error
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
@@ -275,7 +278,8 @@ def _whole(
     return Reply(HTTPStatus.OK, request.url, headers, chunks)
 
 
-def _unwilling(error: OSError) -> RegistryError:
+def unwilling(error: OSError) -> RegistryError:
+    """Return what a disk's refusal amounts to."""
     return RegistryError(
         f"{error.filename or 'the folder'}: {error.strerror or error}",
         hint="Check that the folder can be written, and that there is room.",

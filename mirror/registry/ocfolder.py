@@ -13,7 +13,7 @@ from pathlib import Path
 from mirror.errors import MirrorError
 from mirror.image.digest import Digest
 from mirror.image.manifest import SIZE_LIMIT, Manifest
-from mirror.registry.layout import clean, settle
+from mirror.registry.layout import clean, settle, write
 
 
 class OcFolder:
@@ -47,8 +47,7 @@ class OcFolder:
     def put(self, target: str, manifest: Manifest) -> None:
         """Store a manifest, under a tag or none."""
         partial = self.partial()
-        partial.write_bytes(manifest.content)
-        self.take(partial, manifest.digest)
+        write(partial, manifest.content, self.take, manifest.digest)
         self._manifests.mkdir(parents=True, exist_ok=True)
         stored = self._manifests / str(manifest.digest)
         if not stored.exists() or not stored.samefile(self.blob(manifest.digest)):

@@ -23,6 +23,7 @@ _GRACE = 2.0
 # Bytes of a beginning that are kept for who comes later, and of all of them together.
 _HEAD_LIMIT = 4 * 1024 * 1024
 _HEADS_LIMIT = 16 * 1024 * 1024
+_KEPT_LIMIT = 256
 
 
 class Chunks(Protocol):
@@ -70,7 +71,7 @@ class Sharing:
     def _hold(self, count: int) -> None:
         """Count what is kept, and forget the oldest where that is too much."""
         self._held += count
-        while self._held > _HEADS_LIMIT and self._shared:
+        while self._held > _HEADS_LIMIT or len(self._shared) > _KEPT_LIMIT:
             self._shared.pop(next(iter(self._shared))).forget()
 
     def _forget(self, key: tuple[Repository, Digest], shared: "_Shared") -> None:

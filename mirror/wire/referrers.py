@@ -21,11 +21,14 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, Descriptor, Manifest
 from mirror.image.reference import Repository
 from mirror.wire.content import ask_manifest
+from mirror.wire.fault import failure
 from mirror.wire.listing import next_page
 from mirror.wire.message import Reply, Request
 
 # What registries without the list answer; GHCR and Artifact Registry lead to web pages.
 _NO_LIST = frozenset({400, 404, 405, 406, 501})
+# Codes with which one that has lists says that there is nothing to list.
+_NOTHING_THERE = {"NAME_UNKNOWN", "MANIFEST_UNKNOWN"}
 # What cosign adds to the tag that stands for a list, for its own manifests.
 _COSIGN = (".sig", ".att", ".sbom")
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64})(\.sig|\.att|\.sbom)?")
@@ -85,23 +88,10 @@ def merged(content: bytes | None, referrers: Iterable[Descriptor]) -> bytes | No
         document = msgspec.json.decode(content)
     listed = list(document.get("manifests") or ())
     there = {entry["digest"] for entry in listed}
-    more = {one.digest: _entry(one) for one in referrers if str(one.digest) not in there}
+    more = {one.digest: one.entry for one in referrers if str(one.digest) not in there}
     if not more:
         return None
     return msgspec.json.encode({**document, "manifests": [*listed, *more.values()]})
-
-
-def _entry(one: Descriptor) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "mediaType": one.media_type,
-        "digest": str(one.digest),
-        "size": one.size,
-    }
-    if one.artifact_type:
-        entry["artifactType"] = one.artifact_type
-    if one.annotations:
-        entry["annotations"] = dict(one.annotations)
-    return entry
 
 
 class _State(Enum):
@@ -186,6 +176,9 @@ class Referrers:
                 else:
                     self._url = following
                 return True
+        if reply.status == HTTPStatus.NOT_FOUND and failure(reply, content).code in _NOTHING_THERE:
+            self._state = self._after_list()  # it knows the question
+            return True
         begun = len(self._asked) > 1
         if begun or (not elsewhere and reply.status not in _NO_LIST):
             return False

@@ -209,24 +209,6 @@ async def test_what_is_not_there_is_not_found(
     assert state(tmp_path) == {}
 
 
-async def test_two_who_write_one_layout_lose_no_name(
-    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
-) -> None:
-    for tag in ("1", "2"):
-        put(source.store, "a", Blob(b'{"n": %s}' % tag.encode(), CONFIG), [], tag)
-    await mirrored(f"S/a:1=oci:{tmp_path}/x")
-    path = tmp_path / "x/index.json"
-    index = LayoutIndex.parse(path.read_bytes())
-    one = index.find("1")
-    assert one is not None
-    index.name("another's", one)
-    path.write_bytes(index.encode())
-
-    await mirrored(f"S/a:2=oci:{tmp_path}/x")
-
-    assert sorted(LayoutIndex.parse(path.read_bytes()).names) == ["1", "2", "another's"]
-
-
 async def test_verify_knows_folders(
     source: EmbeddedRegistry, mirrored: Copy, verified: Copy, tmp_path: Path
 ) -> None:
@@ -439,3 +421,18 @@ async def test_names_are_not_lost_in_a_large_layout(
     assert result.exit_code == ExitCode.DONE
     assert len(after.names) == 630
     assert {str(one.digest) for one in after.manifests} == {made["digest"]}
+
+
+async def test_a_child_that_is_brought_back_gets_no_entry_of_its_own(
+    source: EmbeddedRegistry, mirrored: Copy, verified: Copy, tmp_path: Path
+) -> None:
+    made = signed(source)
+    line = f"S/a:1=oci:{tmp_path}/x"
+    await mirrored(line)
+    before = (tmp_path / "x/index.json").read_bytes()
+    (tmp_path / "x/blobs/sha256" / made["child"].hex).unlink()
+
+    await verified(line, repair=True)
+
+    assert (tmp_path / "x/index.json").read_bytes() == before
+    assert (await verified(line, deep=True)).exit_code == ExitCode.DONE

@@ -419,3 +419,81 @@ async def test_a_referrer_that_is_gone_is_no_missing_source(
     result = await mirrored(f"S/a@{made['index']}=T/a:1", referrers=True, skip_missing=True)
 
     assert result.statuses == {Status.FAILED: 1}
+
+
+async def test_repositories_that_are_not_there_say_nothing_of_whether_lists_are_kept(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    signed(source)
+    await mirrored("S/a:1=T/a", referrers=True)
+    lines = []
+    for name in "bcde":
+        put(source.store, name, Blob(b"{}", CONFIG), [], "1")
+        body = b'{"errors": [{"code": "NAME_UNKNOWN"}]}'
+        headers = {"Content-Type": "application/json"}
+        path = f"/v2/{name}/referrers/"
+        source.faults.append(Fault("GET", path, 404, headers, body, times=9))
+        lines.append(f"S/{name}:1=T/{name}")
+
+    await verified(*lines, referrers=True)
+    result = await verified("S/a:1=T/a", *lines, referrers=True)
+
+    (one,) = [image for image in result.images if image.source.endswith("/a:1")]
+    assert one.status is Status.UNCHANGED
+
+
+async def test_what_is_within_an_index_is_put_before_it(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    children = [image(source.store, "a", one, [layer(str(one), 3000)]) for one in PLATFORMS[:2]]
+    inner = index(source.store, "a", "inner", children)
+    entry = source.store.manifest("a", str(inner)).descriptor.entry
+    index(source.store, "a", "1", [entry, *children])
+
+    mended = await verified("S/a:1=T/a", repair=True)
+
+    assert mended.statuses == {Status.COPIED: 1}
+
+
+async def test_a_repair_puts_the_tag_after_what_refers_to_the_image(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    made = signed(source)
+
+    await verified("S/a:1=T/a", referrers=True, repair=True)
+
+    puts = [one.path.rpartition("/")[2] for one in target.log
+            if one.method == "PUT" and "/manifests/" in one.path]  # fmt: skip
+    assert puts[-1] == "1"
+    assert puts.index(str(made["index"])) < puts.index(str(made["signature"]))
+
+
+async def test_a_digest_that_does_not_exist_is_skipped_if_asked(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    line = f"S/a@{Digest.of(b'nothing')}=T/a:1"
+    assert (await verified(line, skip_missing=True)).statuses == {Status.SKIPPED: 1}
+
+
+async def test_a_dry_run_repairs_nothing(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+
+    result = await verified("S/a:1=T/a", repair=True, dry_run=True)
+
+    assert result.exit_code == ExitCode.DIFFERENT
+    assert target.store.names() == []
+
+
+async def test_after_the_deadline_what_was_not_compared_is_deferred(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, verified: Copy
+) -> None:
+    put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
+    source.faults.append(Fault("HEAD", "/manifests/", silent=True))
+
+    result = await verified("S/a:1=T/a", deadline=0.01)
+
+    assert result.statuses == {Status.DEFERRED: 1}
+    assert result.exit_code == ExitCode.UNFINISHED

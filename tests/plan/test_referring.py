@@ -8,7 +8,15 @@ from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Place, Si
 from mirror.events import Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, Manifest
-from mirror.plan.task import ListReferrers, ListTags, PutManifest, ReadManifest, Resolve, Task
+from mirror.plan.task import (
+    ListReferrers,
+    ListTags,
+    MergeReferrers,
+    PutManifest,
+    ReadManifest,
+    Resolve,
+    Task,
+)
 from mirror.wire.referrers import fallback_tag
 from tests.plan.world import World, descriptor, kinds
 
@@ -289,6 +297,64 @@ def test_two_images_that_share_a_child_write_its_list_one_after_the_other() -> N
 
     assert [image.status for image in settled] == [Status.COPIED, Status.COPIED]
     assert world.merged[f"d.io/a:{fallback_tag(child.digest)}"] == [one.digest, two.digest]
+
+
+def test_a_second_tag_waits_for_the_list_that_the_first_one_writes() -> None:
+    world = World()
+    image = world.image("x", name="s.io/a:1")
+    world.tags["s.io/a:2"] = image
+    world.lists["s.io/a"][image.digest] = [world.image("s")]
+    del world.lists["d.io/a"]
+
+    def refuse(task: Task) -> MirrorError | None:
+        return Denied("403") if isinstance(task, MergeReferrers) else None
+
+    world.breaks = refuse
+    settled = world.mirror("s.io/a:1=d.io/a", "s.io/a:2=d.io/a", referrers=True)
+
+    assert [one.status for one in settled] == [Status.FAILED, Status.FAILED]
+    assert not {"put d.io/a:1", "put d.io/a:2"} & set(world.acts())
+
+
+def test_a_missing_referrer_is_no_missing_source() -> None:
+    world = World()
+    image, gone = world.image("x", name="s.io/a:1"), world.image("s")
+    world.lists["s.io/a"][image.digest] = [gone]
+    del world.manifests[gone.digest]
+
+    (settled,) = world.mirror(f"s.io/a@{image.digest}=d.io/a:1", referrers=True, skip_missing=True)
+
+    assert settled.status is Status.FAILED
+
+
+def test_another_name_of_an_index_is_no_list_of_what_refers_to_it() -> None:
+    world = World()
+    index = world.index(world.image("x"), name="s.io/a:1")
+    tag = fallback_tag(index.digest)
+    world.tags[f"s.io/a:{tag}"] = index
+    world.lists["s.io/a"][index.digest] = [world.image("s")]
+
+    world.mirror("s.io/a=d.io/a", referrers=True)
+
+    assert world.there[f"d.io/a:{tag}"] == index.digest
+    assert not world.merged
+
+
+def test_an_image_behind_a_lists_tag_is_not_put_over_a_list() -> None:
+    world = World()
+    image = world.image("x", name="s.io/a:1")
+    tag = fallback_tag(image.digest)
+    world.image("alone", name=f"s.io/a:{tag}")
+    del world.lists["s.io/a"]
+    world.alone[image.digest] = world.tags[f"s.io/a:{tag}"]
+    world.there[f"d.io/a:{tag}"] = world.index(world.image("o")).digest
+
+    (settled,) = world.mirror(LINE, referrers=True)
+
+    assert settled.status is Status.FAILED
+    assert settled.error is not None
+    assert settled.error.category == "policy"
+    assert f"put d.io/a:{tag}" not in world.acts()
 
 
 def test_a_dry_run_says_what_would_come_and_brings_nothing() -> None:

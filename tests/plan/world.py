@@ -49,6 +49,8 @@ class World:
         self.breaks: Break = lambda _: None
         self.lists: dict[str, dict[Digest, list[Manifest]]] = {"s.io/a": {}, "d.io/a": {}}
         """What refers to each manifest, in repositories whose registry keeps such lists."""
+        self.alone: dict[Digest, Manifest] = {}
+        """What is behind the tag of a list of the source, and is none."""
         self.vague = False
         """Whether its sources do not say what a manifest is."""
 
@@ -138,6 +140,8 @@ class World:
         if task.side is Side.DESTINATION:
             there = self.merged.get(tag, [])
             return ReferrerList(tuple(self.manifests[digest].descriptor for digest in there))
+        if (alone := self.alone.get(task.subject)) is not None:
+            return ReferrerList(alone=alone.descriptor)
         return ReferrerList(self.tags[tag].manifests if tag in self.tags else ())
 
     def _resolve(self, name: str) -> Descriptor | NotFound:
