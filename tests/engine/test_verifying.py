@@ -15,6 +15,7 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
+from mirror.options import Timeouts
 from mirror.report.result import Result
 from mirror.wire.referrers import fallback_tag
 from tests.conftest import Copy
@@ -493,7 +494,7 @@ async def test_after_the_deadline_what_was_not_compared_is_deferred(
     put(source.store, "a", Blob(b"{}", CONFIG), [], "1")
     source.faults.append(Fault("HEAD", "/manifests/", silent=True))
 
-    result = await verified("S/a:1=T/a", deadline=0.01)
+    result = await verified("S/a:1=T/a", deadline=0.01, timeouts=Timeouts(stall=0.3))
 
     assert result.statuses == {Status.DEFERRED: 1}
     assert result.exit_code == ExitCode.UNFINISHED
