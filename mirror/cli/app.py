@@ -107,6 +107,7 @@ def copy(
     output: given.OutputFormat = given.Output.TEXT,
     report: given.Report = None,
     retry_file: given.RetryFile = None,
+    metrics: given.Metrics = None,
     progress: given.Progress = given.Show.AUTO,
     quiet: given.Quiet = False,
     verbose: given.Verbose = False,
@@ -140,18 +141,9 @@ def copy(
         mappings or [],
         files or [],
         options,
-        logins={
-            "authfile": authfile,
-            "source_credentials": src_creds,
-            "destination_credentials": dest_creds,
-            "source_token": src_registry_token,
-            "destination_token": dest_registry_token,
-        },
-        json=output is given.Output.JSON,
-        report=report,
-        retry_file=retry_file,
-        progress="none" if quiet and progress is given.Show.AUTO else str(progress),
-        verbosity=verbose - quiet,
+        logins=_logins(authfile, src_creds, src_registry_token, dest_creds, dest_registry_token),
+        outputs=values.Outputs(report=report, retry_file=retry_file, metrics=metrics),
+        **_telling(output, progress, quiet=quiet, verbose=verbose),
     )
 
 
@@ -194,6 +186,7 @@ def verify(
     output: given.OutputFormat = given.Output.TEXT,
     report: given.Report = None,
     retry_file: given.RetryFile = None,
+    metrics: given.Metrics = None,
     progress: given.Progress = given.Show.AUTO,
     quiet: given.Quiet = False,
     verbose: given.Verbose = False,
@@ -228,18 +221,9 @@ def verify(
         mappings or [],
         files or [],
         options,
-        logins={
-            "authfile": authfile,
-            "source_credentials": src_creds,
-            "destination_credentials": dest_creds,
-            "source_token": src_registry_token,
-            "destination_token": dest_registry_token,
-        },
-        json=output is given.Output.JSON,
-        report=report,
-        retry_file=retry_file,
-        progress="none" if quiet and progress is given.Show.AUTO else str(progress),
-        verbosity=verbose - quiet,
+        logins=_logins(authfile, src_creds, src_registry_token, dest_creds, dest_registry_token),
+        outputs=values.Outputs(report=report, retry_file=retry_file, metrics=metrics),
+        **_telling(output, progress, quiet=quiet, verbose=verbose),
         verifying=True,
     )
 
@@ -268,11 +252,7 @@ def inspect(
         "mirror.cli.inspecting",
         reference,
         options,
-        logins={
-            "authfile": authfile,
-            "source_credentials": src_creds,
-            "source_token": src_registry_token,
-        },
+        logins=_logins(authfile, src_creds, src_registry_token),
         json=output is given.Output.JSON,
         raw=raw,
         tags=tags,
@@ -289,6 +269,24 @@ def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = Fals
 def demo() -> None:
     """Copy a made-up catalog between two embedded registries, twice."""
     _call("mirror.cli.demonstrating")
+
+
+def _logins(authfile: Path | None, *words: str | None) -> dict[str, Any]:
+    """Name the logins, unread: credentials and token of the source, then of the destination."""
+    names = ("source_credentials", "source_token", "destination_credentials", "destination_token")
+    return {"authfile": authfile, **dict(zip(names, words, strict=False))}
+
+
+def _telling(
+    output: given.Output, progress: given.Show, *, quiet: bool, verbose: bool
+) -> dict[str, Any]:
+    """Say how much is told, and how."""
+    silent = quiet and progress is given.Show.AUTO
+    return {
+        "json": output is given.Output.JSON,
+        "progress": "none" if silent else str(progress),
+        "verbosity": verbose - quiet,
+    }
 
 
 def _call(module: str, *args: Any, **kwargs: Any) -> None:

@@ -12,8 +12,9 @@ from mirror.auth.keychain import Keychain
 from mirror.cli.access import Access, proxies
 from mirror.cli.interrupt import interruptible
 from mirror.cli.loop import run
-from mirror.cli.output import check_writable, write
+from mirror.cli.output import check, read_before, write
 from mirror.cli.terminal import Terminal
+from mirror.cli.values import Outputs
 from mirror.engine.copying import copy, verify
 from mirror.errors import Differs, ExitCode, MirrorError, UsageError
 from mirror.events import (
@@ -27,11 +28,13 @@ from mirror.events import (
 )
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.options import Options
+from mirror.report.metrics import text
 from mirror.report.progress import Progress, summary
 from mirror.report.result import Result
 
 # Seconds for which a host is left alone that are worth a line.
 _WORTH_SAYING = 5.0
+NOTHING = Outputs()
 
 
 def main(
@@ -41,8 +44,7 @@ def main(
     *,
     logins: Mapping[str, Any],
     json: bool,
-    report: Path | None,
-    retry_file: Path | None,
+    outputs: Outputs,
     progress: str,
     verbosity: int,
     verifying: bool = False,
@@ -58,8 +60,7 @@ def main(
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
     keychain = Access(**logins).keychain()
-    for path in (report, retry_file):
-        check_writable(path)
+    check(outputs)
     terminal = Terminal()
     return run(
         lambda: copy_and_tell(
@@ -68,8 +69,7 @@ def main(
             terminal,
             keychain,
             json=json,
-            report=report,
-            retry_file=retry_file,
+            outputs=outputs,
             progress=progress,
             verbosity=verbosity,
             verifying=verifying,
@@ -84,8 +84,7 @@ async def copy_and_tell(
     keychain: Keychain | None = None,
     *,
     json: bool = False,
-    report: Path | None = None,
-    retry_file: Path | None = None,
+    outputs: Outputs = NOTHING,
     progress: str = "auto",
     verbosity: int = 0,
     verifying: bool = False,
@@ -108,9 +107,10 @@ async def copy_and_tell(
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:
         # Also when a bug of ours ended it somebody has to go on from here.
-        telling.write_down(report, retry_file)
+        telling.write_down(outputs, ExitCode.FAILED)
         raise
-    written = telling.write_down(report, retry_file)
+    code = interruption.exit_code or result.exit_code
+    written = telling.write_down(outputs, code)
     if json:
         terminal.print(result.json(telling.seconds).decode().rstrip("\n"))
     elif plan is not None:
@@ -121,7 +121,7 @@ async def copy_and_tell(
         terminal.say("interrupted: what was not done yet is deferred", "bold")
     if verbosity >= 0:
         terminal.say(telling.summary())
-    return interruption.exit_code or result.exit_code or written
+    return code or written
 
 
 class _Telling:
@@ -148,12 +148,19 @@ class _Telling:
         requests = self.result.requests.total()
         return summary(self.result.statuses, self.traffic.moved, requests, self.seconds)
 
-    def write_down(self, report: Path | None, retry_file: Path | None) -> ExitCode:
-        """Write the files that were asked for; say what cannot be written, which is a failure."""
-        document = self.result.json(self.seconds) if report is not None else b""
-        left = self.result.retry_lines().encode() if retry_file is not None else b""
+    def write_down(self, outputs: Outputs, code: ExitCode) -> ExitCode:
+        """Write the files that were asked for; say what cannot be written, which is a failure.
+
+        ``code`` is what the run itself tells its caller.
+        """
+        result, seconds = self.result, self.seconds
+        document = result.json(seconds) if outputs.report is not None else b""
+        left = result.retry_lines().encode() if outputs.retry_file is not None else b""
+        metrics = text(result, seconds, code, read_before(outputs.metrics)).encode()
         try:
-            write([(report, document), (retry_file, left)])
+            write([
+                (outputs.report, document), (outputs.retry_file, left), (outputs.metrics, metrics),
+            ])  # fmt: skip
         except MirrorError as error:
             self.terminal.say(f"mirror: {error}", "red")
             self.terminal.say(f"  {error.hint}", "dim")

@@ -5,7 +5,22 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from mirror.cli.values import Outputs
 from mirror.errors import MirrorError, UsageError
+
+
+def check(outputs: Outputs) -> None:
+    """Raise UsageError if one of the files could not be written; nothing is written yet."""
+    for path in (outputs.report, outputs.retry_file, outputs.metrics):
+        check_writable(path)
+
+
+def read_before(path: Path | None) -> str:
+    """Return what a file says that will be written anew; nothing if it cannot be read."""
+    try:
+        return path.read_text(errors="replace") if path is not None and path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def check_writable(path: Path | None) -> None:

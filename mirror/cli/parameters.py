@@ -248,6 +248,15 @@ RetryFile = Annotated[
         meaning="Write the mappings that were not done to this file.",
     ),
 ]
+Metrics = Annotated[
+    Path | None,
+    option(
+        _OUTPUT,
+        "--metrics",
+        metavar="PATH",
+        meaning="Write the run as Prometheus text to this file, for the node exporter.",
+    ),
+]
 Progress = Annotated[
     Show,
     option(

@@ -1,13 +1,24 @@
-"""What the words of options mean: sizes, rates, moments, platforms."""
+"""What the words of options mean: sizes, rates, moments, platforms, files."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import typer
 
 from mirror.cli.moment import seconds_until
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """The files in which a run is written down; None for those that nobody asked for."""
+
+    report: Path | None = None
+    retry_file: Path | None = None
+    metrics: Path | None = None
 
 
 def size(text: str) -> int:

@@ -10,13 +10,13 @@ import msgspec
 from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.image.digest import Digest
+from mirror.image.digesttag import cosign_tags
 from mirror.image.manifest import DEPTH_LIMIT, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
 from mirror.wire.proxy import Proxies
-from mirror.wire.referrers import cosign_tags
 
 
 @dataclass(frozen=True, slots=True)

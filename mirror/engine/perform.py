@@ -23,6 +23,7 @@ from mirror.events import (
     Traffic,
 )
 from mirror.image.digest import Digest, Verifier
+from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Repository
 from mirror.options import Options
@@ -47,7 +48,6 @@ from mirror.plan.task import (
 from mirror.registry.client import Client
 from mirror.registry.registries import Registries
 from mirror.wire.rate import Bucket
-from mirror.wire.referrers import fallback_tag
 
 
 class Performer:

@@ -21,6 +21,7 @@ from mirror.events import (
     ImagesFound,
     Status,
 )
+from mirror.image.digesttag import is_digest_tag
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, singles
@@ -35,7 +36,6 @@ from mirror.plan.listings import Listings
 from mirror.plan.mending import Mending
 from mirror.plan.shelf import Shelf
 from mirror.plan.task import Answer, CopyBlob, ListTags, Task
-from mirror.wire.referrers import is_digest_tag
 
 
 @dataclass(slots=True, eq=False)

@@ -21,6 +21,7 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest
+from mirror.image.digesttag import is_digest_tag, subject_of
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.image.subset import left_of
@@ -39,7 +40,7 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
-from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag, subject_of
+from mirror.wire.referrers import Fallback, ReferrerList
 
 # By which registries name what they are not told a name for.
 _CANONICAL = "sha256"

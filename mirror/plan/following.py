@@ -12,6 +12,7 @@ from functools import partial
 
 from mirror.errors import MirrorError, NotFound, RegistryError, Side
 from mirror.image.digest import Digest
+from mirror.image.digesttag import cosign_tags, fallback_tag, is_digest_tag
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.plan.inquiry import Asker, Inquiry, as_error
@@ -25,13 +26,7 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
-from mirror.wire.referrers import (
-    Fallback,
-    ReferrerList,
-    cosign_tags,
-    fallback_tag,
-    is_digest_tag,
-)
+from mirror.wire.referrers import Fallback, ReferrerList
 
 
 @dataclass(slots=True)

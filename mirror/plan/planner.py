@@ -23,6 +23,7 @@ from mirror.events import (
     Status,
 )
 from mirror.image.digest import Digest
+from mirror.image.digesttag import subject_of
 from mirror.image.manifest import Descriptor
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
@@ -36,7 +37,6 @@ from mirror.plan.knowledge import Knowledge
 from mirror.plan.listings import Listings
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, CopyBlob, Resolve, Task
-from mirror.wire.referrers import subject_of
 
 
 @dataclass(slots=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mirror.errors import MirrorError, NothingRefers, Place, Refused, Side
 from mirror.image.digest import Digest
+from mirror.image.digesttag import is_digest_tag, subject_of
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.plan.following import Finder, Following
@@ -20,7 +21,7 @@ from mirror.plan.inquiry import Inquiry
 from mirror.plan.node import Node
 from mirror.plan.task import Answer, ListReferrers, MergeReferrers, Resolve, Task
 from mirror.plan.writers import Writers
-from mirror.wire.referrers import Fallback, ReferrerList, is_digest_tag, subject_of
+from mirror.wire.referrers import Fallback, ReferrerList
 
 _OURS = "A list may be there; move that tag away if nobody needs it."
 

@@ -23,8 +23,10 @@ from mirror.errors import (
 )
 from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
+from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Repository
+from mirror.image.referrers import merged
 from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.names import names
 from mirror.registry.patience import Patience
@@ -46,7 +48,7 @@ from mirror.wire.download import Download
 from mirror.wire.fault import ERROR_LIMIT, failure
 from mirror.wire.listing import tags_of
 from mirror.wire.message import Send
-from mirror.wire.referrers import Fallback, ReferrerList, Referrers, fallback_tag, merged
+from mirror.wire.referrers import Fallback, ReferrerList, Referrers
 
 _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Codes that mean, in answer to a manifest, that something it names is not there.

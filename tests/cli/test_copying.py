@@ -197,6 +197,22 @@ def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(
     assert retry.read_text() == f"{catalog}/none:1={empty}/a:1\n"
 
 
+def test_a_run_is_written_down_as_metrics_and_remembers_when_all_went_well(
+    mirror: Run, catalog: str, empty: str, tmp_path: Path
+) -> None:
+    metrics = tmp_path / "mirror.prom"
+    well = mirror(f"{catalog}/shop/cart:1.0={empty}/metrics", "--metrics", str(metrics))
+    before = metrics.read_text().splitlines()
+    badly = mirror(f"{catalog}/none:1={empty}/metrics", "--metrics", str(metrics))
+    after = metrics.read_text().splitlines()
+
+    assert (well.code, badly.code) == (0, 1)
+    assert 'mirror_run_images{status="copied"} 1' in before
+    assert f'mirror_run_failures{{class="not_found",registry="{catalog}",side="source"}} 1' in after
+    (success,) = [line for line in before if line.startswith("mirror_last_success")]
+    assert success in after
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

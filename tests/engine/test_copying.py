@@ -969,3 +969,21 @@ async def test_what_an_index_lists_and_nobody_has_is_a_failure(
     assert (failed.error.category, str(Digest.of(b"gone")) in str(failed.error)) == (
         "not_found", True,
     )  # fmt: skip
+
+
+async def test_a_manifest_of_schema_1_is_unsupported_and_says_what_to_do(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source)
+    old = b'{"schemaVersion": 1, "name": "a", "tag": "1", "fsLayers": [], "signatures": []}'
+    kind = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    headers = {"Content-Type": kind, "Docker-Content-Digest": str(Digest.of(old))}
+    source.faults.append(Fault("GET|HEAD", "/manifests/", 200, headers, old, times=9))
+
+    result = await mirrored("S/a:1=T/a")
+
+    (failed,) = result.failures
+    assert failed.error is not None
+    assert failed.error.category == "unsupported"
+    assert "converts" in failed.error.hint
+    assert not [one for one in target.log if one.method in ("PUT", "POST")]

@@ -12,12 +12,12 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import ExitCode
 from mirror.events import Status
 from mirror.image.digest import Digest
+from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
 from mirror.options import Timeouts
 from mirror.report.result import Result
-from mirror.wire.referrers import fallback_tag
 from tests.conftest import Copy
 from tests.engine.test_referrers import listed, referrer, signed
 

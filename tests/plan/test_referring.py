@@ -7,6 +7,7 @@ import pytest
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
+from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, Manifest
 from mirror.plan.task import (
     ListReferrers,
@@ -17,7 +18,6 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
-from mirror.wire.referrers import fallback_tag
 from tests.plan.world import World, descriptor, kinds
 
 S = Digest.of(b"s").short

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.events import Event, ImageSettled, Landing
 from mirror.image.digest import Digest
+from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
@@ -26,7 +27,7 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
-from mirror.wire.referrers import Fallback, ReferrerList, fallback_tag
+from mirror.wire.referrers import Fallback, ReferrerList
 
 Break = Callable[[Task], MirrorError | None]
 

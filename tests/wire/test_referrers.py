@@ -3,23 +3,13 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mirror.errors import InvalidManifest
 from mirror.image.digest import Digest
-from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
+from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from mirror.image.reference import Repository
 from mirror.wire.message import Reply
-from mirror.wire.referrers import (
-    Fallback,
-    Referrers,
-    cosign_tags,
-    fallback_tag,
-    is_digest_tag,
-    merged,
-    subject_of,
-)
+from mirror.wire.referrers import Fallback, Referrers
 
 HERE = Repository.parse("r.io/team/app")
 SUBJECT = Digest.of(b"subject")
@@ -175,84 +165,9 @@ def test_a_tag_that_is_known_not_to_be_there_is_not_read() -> None:
     assert Referrers(HERE, SUBJECT, listed=False, fallback=Fallback.ABSENT).over
 
 
-def entries(content: bytes | None) -> list[str]:
-    assert content is not None
-    return [one["artifactType"] for one in json.loads(content)["manifests"]]
-
-
-def test_a_merged_list_has_what_was_there_as_it_was_and_what_is_new() -> None:
-    before = json.loads(page("a", "b"))
-    before["annotations"] = {"kept": "as it is"}
-    before["manifests"][0]["unknown"] = [1]
-    more = Manifest.parse(page("b", "c"), OCI_INDEX).manifests
-
-    after = json.loads(merged(json.dumps(before).encode(), more) or b"")
-
-    assert after["annotations"] == before["annotations"]
-    assert after["manifests"][:2] == before["manifests"]
-    assert [one["artifactType"] for one in after["manifests"]] == [
-        "application/a", "application/b", "application/c",
-    ]  # fmt: skip
-
-
-def test_nothing_is_merged_where_nothing_is_new() -> None:
-    there = page("a", "b")
-    assert merged(there, Manifest.parse(page("b"), OCI_INDEX).manifests) is None
-
-
-def test_a_new_list_says_of_each_what_its_source_said() -> None:
-    listed = {
-        "mediaType": OCI_MANIFEST, "digest": str(SUBJECT), "size": 9,
-        "artifactType": "application/x", "annotations": {"by": "somebody"},
-    }  # fmt: skip
-    index = json.dumps({"manifests": [listed]}).encode()
-
-    made = json.loads(merged(None, Manifest.parse(index, OCI_INDEX).manifests) or b"")
-
-    assert made == {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [listed]}
-
-
-@given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef")))
-def test_merging_loses_nothing_and_doubles_nothing(there: list[str], more: list[str]) -> None:
-    found = merged(page(*there), Manifest.parse(page(*more), OCI_INDEX).manifests)
-    listed = entries(found) if found is not None else entries(page(*there))
-
-    assert sorted(listed) == sorted(f"application/{name}" for name in {*there, *more})
-
-
-@pytest.mark.parametrize(
-    ("tag", "made_of_digest", "list_of"),
-    [
-        (f"sha256-{SUBJECT.hex}", True, SUBJECT),
-        (f"sha256-{SUBJECT.hex}.sig", True, None),
-        (f"sha256-{SUBJECT.hex}.att", True, None),
-        (f"sha256-{SUBJECT.hex}.sbom", True, None),
-        (f"sha512-{SUBJECT.hex}", True, None),  # cut, so it cannot be read back
-        (f"sha256-{SUBJECT.hex}.zip", False, None),
-        (f"sha256-{SUBJECT.hex[:-1]}", False, None),
-        ("v1", False, None),
-    ],
-)
-def test_tags_made_of_digests_are_known(
-    tag: str, made_of_digest: bool, list_of: Digest | None
-) -> None:
-    assert is_digest_tag(tag) is made_of_digest
-    assert subject_of(tag) == list_of
-
-
 def test_what_names_itself_does_not_refer_to_itself() -> None:
     asking = Referrers(HERE, SUBJECT)
     asking.request()
     asking.answered(reply(200), page("subject", "a"))
 
     assert names(asking) == ["a"]
-
-
-def test_tags_stand_for_digests() -> None:
-    long = Digest.of(b"x", "sha512")
-
-    assert fallback_tag(SUBJECT) == f"sha256-{SUBJECT.hex}"
-    assert fallback_tag(long) == f"sha512-{long.hex[:64]}"
-    assert cosign_tags(SUBJECT) == tuple(
-        f"sha256-{SUBJECT.hex}{ending}" for ending in (".sig", ".att", ".sbom")
-    )

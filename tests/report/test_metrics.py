@@ -1,0 +1,85 @@
+"""A run as metrics: what a scraper reads."""
+
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mirror.errors import Denied, ExitCode, Place, Side
+from mirror.events import BlobLanded, ImageSettled, Landing, RequestSent, Status
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
+from mirror.report.metrics import text
+from mirror.report.result import Result
+
+STARTED = datetime(2026, 1, 31, 2, 0, tzinfo=UTC)
+
+
+def samples(written: str) -> dict[str, float]:
+    """Read the metrics as Prometheus' own client does."""
+    found = {}
+    for family in text_string_to_metric_families(written):
+        assert family.type == "gauge"
+        assert family.documentation
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+def result(*images: ImageSettled) -> Result:
+    found = Result(STARTED)
+    for image in images:
+        found.take(image)
+    return found
+
+
+def failed(side: Side, source: str = "s.io/a:1", destination: str = "d.io/a:1") -> ImageSettled:
+    error = Denied("403").at(Place(side, "x", "doing"))
+    return ImageSettled(source, destination, "f:1", Status.FAILED, error=error)
+
+
+def test_a_run_is_told_in_numbers() -> None:
+    run = result(ImageSettled("s.io/a:1", "d.io/a:1", "f:1", Status.COPIED))
+    run.take(BlobLanded(Repository.parse("d.io/a"), Digest.of(b""), 7, Landing.COPIED))
+    run.take(RequestSent("d.io", "PUT"))
+
+    found = samples(text(run, 12.5, ExitCode.DONE))
+
+    assert found["mirror_run_images{status=copied}"] == 1
+    assert found["mirror_run_images{status=failed}"] == 0
+    assert found["mirror_run_blob_bytes{landing=copied}"] == 7
+    assert found["mirror_run_requests{registry=d.io}"] == 1
+    assert found["mirror_run_duration_seconds"] == 12.5
+    assert found["mirror_run_end_timestamp_seconds"] == STARTED.timestamp() + 12.5
+    assert found["mirror_last_success_timestamp_seconds"] == STARTED.timestamp() + 12.5
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        (failed(Side.SOURCE), "class=auth,registry=s.io,side=source"),
+        (failed(Side.DESTINATION), "class=auth,registry=d.io,side=destination"),
+        (failed(Side.SOURCE, "oci:usb/a:1"), "class=auth,registry=oci,side=source"),
+        (failed(Side.SOURCE, 'we"ird\\/a'), 'class=auth,registry=we"ird\\,side=source'),
+    ],
+)
+def test_failures_are_told_by_registry_and_class(image: ImageSettled, labels: str) -> None:
+    found = samples(text(result(image), 1, ExitCode.FAILED))
+    assert found[f"mirror_run_failures{{{labels}}}"] == 1
+    assert found["mirror_run_exit_code"] == 1
+
+
+def test_a_run_that_failed_keeps_when_all_went_well_last() -> None:
+    well = text(result(), 1, ExitCode.DONE)
+    badly = text(result(failed(Side.SOURCE)), 1, ExitCode.FAILED, well)
+    again = text(result(), 1, ExitCode.UNFINISHED, badly)
+
+    name = "mirror_last_success_timestamp_seconds"
+    assert samples(again)[name] == samples(badly)[name] == samples(well)[name]
+
+
+@pytest.mark.parametrize("before", ["", "\x00", "mirror_last_success_timestamp_seconds e+e\n"])
+def test_what_was_there_before_may_be_anything(before: str) -> None:
+    found = samples(text(result(), 1, ExitCode.FAILED, before))
+    assert "mirror_last_success_timestamp_seconds" not in found
