@@ -160,7 +160,7 @@ def verify(
     folder: given.Folder = Path(),
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
-    dry_run: given.DryRun = False,
+    dry_run: given.OnlyLook = False,
     skip_missing: given.SkipMissing = False,
     skip_mount: given.SkipMount = False,
     fail_fast: given.FailFast = False,

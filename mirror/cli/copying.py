@@ -90,7 +90,13 @@ async def copy_and_tell(
     verifying: bool = False,
 ) -> ExitCode:
     """Copy or verify what the rules say, tell it on the terminal and in files, and judge it."""
-    telling = _Telling(terminal, json=json, verbosity=verbosity)
+    telling = _Telling(
+        terminal,
+        json=json,
+        verbosity=verbosity,
+        rehearsing=options.dry_run,
+        verifying=verifying,
+    )
     plan = None
     result = telling.result
     try:
@@ -127,8 +133,12 @@ async def copy_and_tell(
 class _Telling:
     """What the caller is told while the copy goes on, and remembered for the end."""
 
-    def __init__(self, terminal: Terminal, *, json: bool, verbosity: int) -> None:
+    def __init__(
+        self, terminal: Terminal, *, json: bool, verbosity: int, rehearsing: bool, verifying: bool
+    ) -> None:
         self.terminal = terminal
+        self._rehearsing = rehearsing
+        self._verifying = verifying
         self.progress = Progress()
         self.traffic = Traffic()
         self.result = Result(datetime.now(UTC))
@@ -146,7 +156,22 @@ class _Telling:
     def summary(self) -> str:
         """Say in one line what it came to."""
         requests = self.result.requests.total()
-        return summary(self.result.statuses, self.traffic.moved, requests, self.seconds)
+        return summary(self._counts(), self.traffic.moved, requests, self.seconds)
+
+    def _counts(self) -> dict[str, int]:
+        """Count the images by what became of them, in the words of the command."""
+        statuses = self.result.statuses
+        if not self._verifying:
+            return {str(status): statuses[status] for status in Status}
+        differ = sum(isinstance(image.error, Differs) for image in self.result.failures)
+        return {
+            "the same": statuses[Status.UNCHANGED],
+            "repaired": statuses[Status.COPIED],
+            "different": differ,
+            "skipped": statuses[Status.SKIPPED],
+            "deferred": statuses[Status.DEFERRED],
+            "failed": statuses[Status.FAILED] - differ,
+        }
 
     def write_down(self, outputs: Outputs, code: ExitCode) -> ExitCode:
         """Write the files that were asked for; say what cannot be written, which is a failure.
@@ -157,9 +182,11 @@ class _Telling:
         document = result.json(seconds) if outputs.report is not None else b""
         left = result.retry_lines().encode() if outputs.retry_file is not None else b""
         metrics = text(result, seconds, code, read_before(outputs.metrics)).encode()
+        # A run that only looked says nothing of when all was well the last time.
+        scraped = outputs.metrics if not self._rehearsing else None
         try:
             write([
-                (outputs.report, document), (outputs.retry_file, left), (outputs.metrics, metrics),
+                (outputs.report, document), (outputs.retry_file, left), (scraped, metrics),
             ])  # fmt: skip
         except MirrorError as error:
             self.terminal.say(f"mirror: {error}", "red")
@@ -213,8 +240,9 @@ class _Telling:
                     self.terminal.say(f"  {image.error}")
                     if image.error.hint:
                         self.terminal.say(f"  {image.error.hint}", "dim")
-            case Status.COPIED if image.differences and self._verbosity >= 0:
-                self.terminal.say(f"repaired: {image.destination}")
+            case Status.COPIED if image.differences:
+                if self._verbosity >= 0:
+                    self.terminal.say(f"repaired: {image.destination}")
             case Status.COPIED if not self._json:
                 self.terminal.print(f"{image.digest} {image.destination}")
             case Status.PLANNED if not self._json:

@@ -118,7 +118,14 @@ Deep = Annotated[
 ]
 Repair = Annotated[
     bool,
-    option(_WHAT, "--repair", meaning="Bring what is missing; nothing is ever deleted."),
+    option(
+        _WHAT,
+        "--repair",
+        meaning="Bring what is missing or different, tags included; nothing is ever deleted.",
+    ),
+]
+OnlyLook = Annotated[
+    bool, option(_WHAT, "--dry-run", meaning="Repair nothing, even with --repair.")
 ]
 SkipMissing = Annotated[
     bool,

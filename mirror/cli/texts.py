@@ -23,8 +23,9 @@ Examples:
 
 \b
 A line of a mapping file is SRC=DST, or SRC DST [DST ...]; # starts a comment.
-A * in a tag stands for any run of characters, a source without a tag for all of
-its tags, a * at the end of a path for every repository that begins like that.
+A * in a tag stands for any run of characters, a source without a tag for all
+of its tags, a * at the end of a path for every repository that begins so.
+oci:PATH[:NAME] is an OCI image layout in a folder, on either side.
 
 \b
 Every option can be given as an environment variable as well, --dry-run as
@@ -48,10 +49,10 @@ Examples:
   mirror verify --file mappings.txt --repair
 
 \b
-What the source names is walked to its last blob, and each part is looked for at
-the destination: one HEAD for each, with --deep everything is read and hashed.
-Standard output has a line for each difference: what is missing, what is something
-else, and tags that only the destination has.
+What the source names is walked to its last blob, and each part is looked for
+at the destination: one HEAD for each, with --deep all is read and hashed.
+Standard output has a line for each difference: what is missing, what is
+something else, and tags that only the destination has.
 
 \b
 Exit codes:

@@ -125,7 +125,9 @@ class Repository:
         """Name a repository by its parts; raise ValueError if the path cannot be one."""
         if registry.is_layout:
             if not is_folder(path):
-                raise ValueError(f"{path!r} cannot be the folder of a layout here")
+                raise ValueError(
+                    f"{path!r} cannot be the folder of a layout; write oci:PATH[:NAME]"
+                )
             return cls(registry, path)
         if not is_path(path):
             raise ValueError(f"{path!r} is not a repository path")

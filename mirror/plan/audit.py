@@ -155,7 +155,7 @@ class Audit:
                 case.effort.attempts,
                 error,
                 case.source,
-                tuple(case.differences),
+                tuple(sorted(case.differences, key=str)),
             )
         )
 

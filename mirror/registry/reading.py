@@ -6,7 +6,7 @@ from typing import Self
 
 import anyio
 
-from mirror.errors import RegistryError, Truncated
+from mirror.errors import RegistryError, SizeMismatch, Truncated
 from mirror.registry.patience import Patience
 from mirror.wire.download import Download
 from mirror.wire.fault import ERROR_LIMIT, failure
@@ -101,7 +101,7 @@ class Reading:
             raise error
         try:
             return self._download.answered(reply)
-        except RegistryError:
+        except (RegistryError, SizeMismatch):
             if reply.is_page:
                 raise web_page() from None
             raise

@@ -5,6 +5,7 @@ Pure: the clock's readings are given.  How it is drawn is for
 """
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror.events import (
@@ -132,8 +133,8 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def summary(statuses: Counter[Status], moved: int, requests: int, seconds: float) -> str:
-    """Say in one line what a run came to."""
-    order = (s for s in Status if statuses[s])
-    counts = ", ".join(f"{statuses[status]} {status}" for status in order) or "nothing to do"
-    return f"{counts}; {size(moved)} moved with {requests} requests in {seconds:.1f} s"
+def summary(counts: Mapping[str, int], moved: int, requests: int, seconds: float) -> str:
+    """Say in one line what a run came to; zeros are left out."""
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    work = f"{size(moved)} moved with {requests} requests in {seconds:.1f} s"
+    return f"{said or 'nothing to do'}; {work}"

@@ -18,7 +18,10 @@ def advise(error: MirrorError, repository: Repository, side: Side) -> MirrorErro
     """Return the error with a better hint, if there is one for this registry and repository."""
     if repository.registry.is_local and isinstance(error, NotFound):
         error.message = "it is not there"
-        error.hint = "mirror inspect --tags says which names a folder has."
+        error.hint = (
+            "Is this the folder, and has it this name? mirror inspect --tags says its names; "
+            "several layouts below a folder are oci:FOLDER/*."
+        )
     elif side is Side.DESTINATION and isinstance(error, RegistryError):
         error.hint = _hint(error, repository) or error.hint
     return error

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
 
-from mirror.errors import RegistryError
+from mirror.errors import RegistryError, SizeMismatch
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
@@ -80,9 +80,9 @@ class Download:
         """Return how many bytes to pass over before those that are wanted.
 
         None says that the answer is of no use and the next `request` may be;
-        this happens once.  Raises RegistryError for a blob of another size than
-        was promised, and for anything but a piece where that was asked for.  Only
-        200, 206 and 416 are understood.
+        this happens once.  Raises SizeMismatch for a blob of another size than was
+        promised, and RegistryError for anything but a piece where that was asked for.
+        Only 200, 206 and 416 are understood.
         """
         if self._last is not None:
             self._check_piece(reply)
@@ -114,4 +114,4 @@ class Download:
 
     def _check(self, size: int | None) -> None:
         if size is not None and size != self._size:
-            raise RegistryError(f"the blob has {size} bytes, its manifest says {self._size}")
+            raise SizeMismatch(expected=self._size, actual=size)

@@ -211,6 +211,8 @@ def test_a_run_is_written_down_as_metrics_and_remembers_when_all_went_well(
     assert f'mirror_run_failures{{class="not_found",registry="{catalog}",side="source"}} 1' in after
     (success,) = [line for line in before if line.startswith("mirror_last_success")]
     assert success in after
+    mirror(f"{catalog}/shop/cart:1.1={empty}/metrics", "--metrics", str(metrics), "--dry-run")
+    assert metrics.read_text().splitlines() == after
 
 
 def _umask() -> int:

@@ -86,3 +86,27 @@ def test_a_blob_that_rotted_on_the_disk_shows_when_it_is_read(
     assert (shallow.code, deep.code) == (0, 3)
     assert (difference["condition"], difference["name"]) == ("different", blob)
     assert difference["found"].startswith(f"expected {blob}, received sha256:")
+
+
+@pytest.mark.parametrize("deep", [[], ["--deep"]])
+def test_a_blob_of_another_length_is_different_however_it_is_looked_at(
+    mirror: Run,
+    index: list[Descriptor],
+    origin: RealRegistry,
+    replica: RealRegistry,
+    deep: list[str],
+) -> None:
+    words = [f"{origin.host}/app:1={replica.host}/app"]
+    mirror(*words)
+    blob = blobs_of(origin, index[0])[0]
+    path = replica.root / "docker/registry/v2/blobs/sha256" / blob[7:9] / blob[7:] / "data"
+    path.write_bytes(path.read_bytes()[:50])
+
+    found = mirror("verify", *deep, *words)
+    mended = mirror("verify", "--repair", *deep, *words)
+
+    assert found.code == 3, found.err
+    assert found.out.startswith(f"{replica.host}/app:1: different blob {blob}: expected ")
+    assert "1 different" in found.err
+    assert mended.code == 1
+    assert "still has something else" in mended.err

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.errors import RegistryError
+from mirror.errors import RegistryError, SizeMismatch
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.download import Download
@@ -61,7 +61,7 @@ def test_a_part_of_no_use_is_followed_by_one_question_for_the_whole(reply: Reply
     "reply", [Reply(200, HERE, {"Content-Length": "99"}), part("bytes 40-98/99")]
 )
 def test_a_blob_of_another_size_is_refused(reply: Reply) -> None:
-    with pytest.raises(RegistryError, match="the blob has 99 bytes, its manifest says 100"):
+    with pytest.raises(SizeMismatch, match="expected 100 bytes, received 99"):
         download(40).answered(reply)
 
 
