@@ -50,35 +50,30 @@ async def target() -> AsyncIterator[EmbeddedRegistry]:
 
 
 @pytest.fixture
-def verified(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
-    """Verify by the lines given; see `mirrored`."""
-
-    async def run(*lines: str, **options: object) -> Result:
-        text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
-        rules = parse(documents=[Document("test", text.encode())])
-        result = Result(datetime.now(UTC))
-        asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
-        hurry = Hurry().patience(asked.retries)
-        await verify(rules, asked, result.take, Traffic(), patience=hurry)
-        return result
-
-    return run
-
-
-@pytest.fixture
 def mirrored(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
     """Copy by the lines given, in which S and T stand for the two registries.
 
     Nothing is tried twice unless ``retries`` says so, and then at once.
     """
+    return _between(source, target, copy)
 
+
+@pytest.fixture
+def verified(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
+    """Verify by the lines given; see `mirrored`."""
+    return _between(source, target, verify)
+
+
+def _between(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, work: Callable[..., Awaitable[object]]
+) -> Copy:
     async def run(*lines: str, **options: object) -> Result:
         text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
         rules = parse(documents=[Document("test", text.encode())])
         result = Result(datetime.now(UTC))
         asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
         hurry = Hurry().patience(asked.retries)
-        await copy(rules, asked, result.take, Traffic(), patience=hurry)
+        await work(rules, asked, result.take, Traffic(), patience=hurry)
         return result
 
     return run
