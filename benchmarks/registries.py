@@ -28,11 +28,8 @@ NEAR = Distance()
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """Give a folder in memory, where there is such a thing, while the block lasts."""
-    # The rule is against files with names that others could guess; this is only the parent of
-    # a folder that gets a name of its own, in a place that every Linux has for it.
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - see above
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
+    """Give a folder while the block lasts: below TMPDIR, which `make bench` sets to memory."""
+    with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
 

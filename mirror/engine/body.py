@@ -8,7 +8,7 @@ from typing import Self
 
 import anyio
 
-from mirror.errors import DigestMismatch
+from mirror.errors import DigestMismatch, MirrorError
 from mirror.events import Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -59,7 +59,7 @@ class Body:
         self._kept: list[bytes] | None = []
         self._head: list[bytes] = []
         self._verifier: Verifier
-        self._first: bytes | Exception
+        self._first: bytes | MirrorError
         self._begin(Verifier(blob.digest, blob.size), 0, [])
 
     async def __aenter__(self) -> Self:
@@ -79,7 +79,7 @@ class Body:
         # as an error of the reading, told as such, and not of the session that is being opened.
         try:
             self._first = await anext(self._reading, b"")
-        except Exception as error:  # noqa: BLE001 - kept, and raised by `_take_first`
+        except MirrorError as error:
             self._first = error
 
     async def begin_again(self) -> None:
@@ -141,7 +141,7 @@ class Body:
 
     def _take_first(self) -> bytes:
         first, self._first = self._first, b""
-        if isinstance(first, Exception):
+        if isinstance(first, MirrorError):
             raise first
         return first
 

@@ -7,7 +7,7 @@ that names the tags of a whole repository.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.errors import Differs, MirrorError, NotFound, Place, Side
@@ -35,7 +35,7 @@ from mirror.plan.knowledge import Knowledge
 from mirror.plan.listings import Listings
 from mirror.plan.mending import Mending
 from mirror.plan.shelf import Shelf
-from mirror.plan.task import Answer, CopyBlob, ListTags, Task
+from mirror.plan.task import Answer, ListTags, Task
 
 
 @dataclass(slots=True, eq=False)
@@ -87,11 +87,7 @@ class Audit:
 
     def dispatch(self, task: Task) -> Task | None:
         """Return the task as it is to be carried out now; None if nobody needs it any more."""
-        if not self._inquiry.wants(task):
-            return None
-        if not isinstance(task, CopyBlob):
-            return task
-        return replace(task, mount_from=self._knowledge.mount_source(task))
+        return self._knowledge.place(task) if self._inquiry.wants(task) else None
 
     def learn(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
         """Take the answer to a task, or the error it ended with, and how often it was tried."""

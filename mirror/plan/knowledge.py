@@ -6,11 +6,12 @@ registry said so or took it from us, never because it was not found elsewhere.
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
-from mirror.plan.task import CopyBlob
+from mirror.plan.task import CopyBlob, Task
 from mirror.wire.habit import seed
 
 # Refusals of a blob that is known to be there, after which a registry is taken
@@ -102,6 +103,12 @@ class Knowledge:
         if self.needs_look(repository) and self.looks_by_mount(repository.registry):
             self._looked.add(repository)
         return repository in self._looked
+
+    def place(self, task: Task) -> Task:
+        """Return a task as it is to be carried out now, a copy with where to mount from."""
+        if not isinstance(task, CopyBlob):
+            return task
+        return replace(task, mount_from=self.mount_source(task))
 
     def mount_source(self, task: CopyBlob) -> Repository | None:
         """Where to mount a blob from, at this moment; None to upload it.

@@ -10,7 +10,7 @@ each image.  One image goes this way:
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.errors import Denied, MirrorError, NotFound, QuotaUsed, Side
@@ -36,7 +36,7 @@ from mirror.plan.intake import Intake, Route, route
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.listings import Listings
 from mirror.plan.node import Node
-from mirror.plan.task import Answer, CopyBlob, Resolve, Task
+from mirror.plan.task import Answer, Resolve, Task
 
 
 @dataclass(slots=True, eq=False)
@@ -92,11 +92,7 @@ class Planner:
 
     def dispatch(self, task: Task) -> Task | None:
         """Return the task as it is to be carried out now; None if nobody needs it any more."""
-        if not self._gathering.dispatch(task):
-            return None
-        if not isinstance(task, CopyBlob):
-            return task
-        return replace(task, mount_from=self._knowledge.mount_source(task))
+        return self._knowledge.place(task) if self._gathering.dispatch(task) else None
 
     def learn(self, task: Task, answer: Answer | MirrorError, attempts: int = 1) -> None:
         """Take the answer to a task, or the error it ended with, and how often it was tried."""

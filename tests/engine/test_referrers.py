@@ -209,3 +209,18 @@ async def test_an_image_behind_the_tag_of_a_list_is_never_overwritten(
     assert failed.error is not None
     assert failed.error.category == "policy"
     assert str(target.store.manifest("a", fallback_tag(made["index"])).digest) == foreign["digest"]
+
+
+@pytest.mark.parametrize("lists_there", [True, False])
+async def test_a_dry_run_looks_for_referrers_and_writes_nothing(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, *, lists_there: bool
+) -> None:
+    target.referrers = lists_there
+    signed(source)
+
+    result = await mirrored("S/a:1=T/a", referrers=True, dry_run=True)
+
+    assert result.statuses == {Status.PLANNED: 1}
+    assert asked(source)["GET referrers"] == 7
+    assert {one.method for one in target.log} <= {"GET", "HEAD"}
+    assert target.store.names() == []

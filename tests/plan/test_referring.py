@@ -179,10 +179,9 @@ def test_what_refers_in_a_circle_ends() -> None:
     }  # fmt: skip
 
     (settled,) = world.mirror(LINE, referrers=True)
-    (again,) = world.mirror(LINE, referrers=True)
 
-    assert (settled.status, again.status) == (Status.COPIED, Status.COPIED)
-    assert world.acts().count(by_digest(image)) == 1
+    assert settled.status is Status.COPIED
+    assert [world.acts().count(by_digest(here)) for here in (image, one, other)] == [1, 1, 1]
 
 
 def test_who_may_not_list_tags_has_each_tried_that_there_could_be() -> None:
@@ -355,16 +354,6 @@ def test_an_image_behind_a_lists_tag_is_not_put_over_a_list() -> None:
     assert settled.error is not None
     assert settled.error.category == "policy"
     assert f"put d.io/a:{tag}" not in world.acts()
-
-
-def test_a_dry_run_says_what_would_come_and_brings_nothing() -> None:
-    world = World()
-    image = world.image("x", name="s.io/a:1")
-    world.lists["s.io/a"][image.digest] = [world.image("s")]
-
-    (settled,) = world.mirror(LINE, referrers=True, dry_run=True)
-
-    assert settled.status is Status.PLANNED
 
 
 def test_a_copy_within_a_repository_leaves_its_referrers_where_they_are() -> None:

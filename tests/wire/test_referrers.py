@@ -1,7 +1,5 @@
 """What refers to a manifest, in every way in which registries have it."""
 
-import json
-
 import pytest
 
 from mirror.errors import InvalidManifest
@@ -10,24 +8,12 @@ from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from mirror.image.reference import Repository
 from mirror.wire.message import Reply
 from mirror.wire.referrers import Fallback, Referrers
+from tests.image.test_referrers import page
 
 HERE = Repository.parse("r.io/team/app")
 SUBJECT = Digest.of(b"subject")
 LIST = f"/v2/team/app/referrers/{SUBJECT}"
 TAG = f"/v2/team/app/manifests/sha256-{SUBJECT.hex}"
-
-
-def page(*names: str) -> bytes:
-    entries = [
-        {
-            "mediaType": OCI_MANIFEST,
-            "digest": str(Digest.of(name.encode())),
-            "size": 9,
-            "artifactType": f"application/{name}",
-        }
-        for name in names
-    ]
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
 
 
 def reply(status: int, url: str = LIST, media_type: str = OCI_INDEX, **more: str) -> Reply:
