@@ -40,6 +40,7 @@ MAY_AWAIT = {
     "mirror.registry.trust",
     "mirror.registry.endpoint",
     "mirror.registry.client",
+    "mirror.registry.creation",
     "mirror.registry.reading",
     "mirror.registry.names",
     "mirror.registry.work",

@@ -69,7 +69,7 @@ async def inspect(
         except MirrorError as error:
             untold["referrers"] = error
         try:
-            tags = await client.tags()
+            tags = (await client.tags()).names
         except MirrorError as error:
             untold["tags"] = error
     there = set(tags)
@@ -106,7 +106,7 @@ async def list_tags(
 ) -> tuple[str, ...]:
     """Return the tags of a repository, in order."""
     async with _client(reference, options, keychain, proxies) as client:
-        return tuple(sorted(await client.tags()))
+        return tuple(sorted((await client.tags()).names))
 
 
 @asynccontextmanager

@@ -41,11 +41,13 @@ from mirror.plan.task import (
     ListTags,
     MergeReferrers,
     PutManifest,
+    ReadCreation,
     ReadManifest,
     Resolve,
     Task,
 )
 from mirror.registry.client import Client
+from mirror.registry.creation import creation
 from mirror.registry.registries import Registries
 from mirror.wire.rate import Bucket
 
@@ -109,13 +111,20 @@ class Performer:
                 return await self._find_repository(task, effort)
             case FindBlob():
                 return await self._find_blob(task, effort)
+            case ReadCreation():
+                source = self._source(task.reference.repository, effort)
+                return await creation(source, task.reference)
+        return await self._list(task, effort)
+
+    async def _list(self, task: Task, effort: Effort) -> Answer:
+        match task:
             case ListReferrers():
                 listing = self._registries.client(task.repository, task.side, effort)
                 return await listing.referrers(task.subject, task.fallback)
             case ListTags():
                 return await self._registries.client(task.repository, task.side, effort).tags()
             case ListCatalog():
-                return await self._registries.catalog(task.registry, task.below)
+                return await self._registries.catalog(task.registry, task.below, task.rest)
         raise AssertionError(f"no such task: {task!r}")
 
     async def _change(self, task: Task, effort: Effort) -> Answer:

@@ -34,6 +34,7 @@ from mirror.image.reference import (
     split_host,
     split_reference,
 )
+from mirror.mapping.terms import Terms
 
 ARGUMENTS = "<arguments>"
 
@@ -124,6 +125,8 @@ class Rule:
     source: Source
     target: Target
     origin: Origin
+    terms: Terms | None = None
+    """How it is carried out; None is as the run's options say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from mirror.image.reference import Reference, Repository, is_tag
 from mirror.mapping.grammar import Origin, Rule
+from mirror.mapping.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Pair:
     source: Reference
     destination: Reference
     origin: Origin
+    terms: Terms | None = None
 
 
 def pair(rule: Rule) -> Pair:
@@ -28,6 +30,7 @@ def pair(rule: Rule) -> Pair:
         Reference(source.repository, source.tag, source.digest),
         rule.target.reference(source),
         rule.origin,
+        rule.terms,
     )
 
 
@@ -48,19 +51,29 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
         except ValueError:
             continue
         source = replace(rule.source, path=here.path)
-        yield Rule(source, replace(rule.target, path=there.path), rule.origin)
+        yield Rule(source, replace(rule.target, path=there.path), rule.origin, rule.terms)
 
 
-def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
-    """Give one rule for every tag that the source's pattern matches.
+def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
+    """Give every tag that the source's pattern matches, and the rule's choice covers.
 
     Names that cannot be tags are passed over: Artifactory lists digests, and
     Nexus empty names.
     """
     matches = re.compile(_pattern(rule.source.tag or "*"), re.DOTALL).fullmatch
+    covers = rule.terms.choice.covers if rule.terms is not None else None
     for tag in tags:
-        if is_tag(tag) and matches(tag):
-            yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin)
+        if is_tag(tag) and matches(tag) and (covers is None or covers(tag)):
+            yield tag
+
+
+def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
+    """Give one rule for each of these tags, and for each that is pinned to a digest."""
+    for tag in tags:
+        yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin, rule.terms)
+    for pin in rule.terms.choice.pins if rule.terms is not None else ():
+        source = replace(rule.source, tag=pin.tag, digest=pin.digest)
+        yield Rule(source, rule.target, rule.origin, rule.terms)
 
 
 def _pattern(glob: str) -> str:

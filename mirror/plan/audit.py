@@ -24,7 +24,7 @@ from mirror.events import (
 from mirror.image.digesttag import is_digest_tag
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import Pair, singles
+from mirror.mapping.wildcard import Pair, covered
 from mirror.options import Options
 from mirror.plan.case import Case
 from mirror.plan.checking import Checking
@@ -36,6 +36,7 @@ from mirror.plan.listings import Listings
 from mirror.plan.mending import Mending
 from mirror.plan.shelf import Shelf
 from mirror.plan.task import Answer, ListTags, Task
+from mirror.wire.listing import Names
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +72,7 @@ class Audit:
         self._checking = Checking(self._inquiry, self._knowledge, finder, shelf, options)
         self._mending = Mending(self._inquiry, self._knowledge)
         self._listings = listings
-        self._intake = Intake(listings, options, self._note, self._open, self._listed)
+        self._intake = Intake(self._inquiry, listings, options, self._note, self._open, self)
         self._cases: dict[Case, None] = {}
         self._mended: set[Case] = set()
         self._surpluses: list[_Surplus] = []
@@ -155,7 +156,10 @@ class Audit:
             )
         )
 
-    def _listed(self, rule: Rule, tags: tuple[str, ...]) -> None:
+    def unlisted(self, rule: Rule) -> None:
+        """See `Watch`; what is not known to have left its source is not told of."""
+
+    def listed(self, rule: Rule, tags: tuple[str, ...]) -> None:
         """Have the destination's tags listed too, for those that the source does not have."""
         surplus = _Surplus(rule, tags)
         task = ListTags(surplus.repository, Side.DESTINATION)
@@ -164,10 +168,10 @@ class Audit:
     def _there_listed(self, surplus: _Surplus, answer: Answer | MirrorError) -> None:
         if isinstance(answer, NotFound):
             return  # whatever should be there is told of as missing
-        if not isinstance(answer, tuple):
+        if not isinstance(answer, Names):
             self._intake.rule_failed(surplus.rule, as_error(answer))
             return
-        there = (one.source.tag or "" for one in singles(surplus.rule, answer))
+        there = covered(surplus.rule, answer.names)
         here = set(surplus.tags)
         # What tags stand for at a registry without lists is compared as what it is.
         surplus.tags = tuple(tag for tag in there if tag not in here and not is_digest_tag(tag))

@@ -5,19 +5,21 @@ list.  A pattern that matches nothing at all is a failure.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from mirror.errors import MirrorError, NotFound, Place, Side, Unsupported
 from mirror.events import Effort
-from mirror.image.reference import is_tag
+from mirror.image.reference import Reference, is_tag
+from mirror.mapping.choice import ALL
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import repositories, singles
-from mirror.plan.inquiry import Asker, Then, as_error
+from mirror.mapping.wildcard import covered, repositories, singles
+from mirror.plan.inquiry import Asker, Inquiry, as_error
 from mirror.plan.listings import Listings
-from mirror.plan.task import Answer, ListCatalog, ListTags
+from mirror.plan.task import Answer, ListTags, ReadCreation
+from mirror.wire.listing import Names
 
 # Names that a message names, at most.
 _NAMED = 12
@@ -28,11 +30,16 @@ class _Pending(Asker):
     """A rule whose images are not known yet; two rules may be equal, two of these are not."""
 
     rule: Rule
+    catalog: "_Pending | None" = None
+    """The rule whose ``*`` in the path this repository is one of."""
     effort: Effort = field(default_factory=Effort)
     over: bool = False
     unlisted: int = 0
-    """Repositories of its catalog whose tags are not known yet."""
+    """What is not known yet: the rest of its catalog, and repositories of it without tags."""
+    repositories: int = 0
     found: int = 0
+    dates: dict[str, float] = field(default_factory=dict)
+    """When the images of its tags were created, as far as that is known."""
 
     @property
     def abandoned(self) -> bool:
@@ -48,8 +55,16 @@ class Found(Protocol):
         ...
 
 
-Listed = Callable[[Rule, tuple[str, ...]], None]
-"""Takes a rule for the tags of one repository, with all tags that its source lists."""
+class Watch(Protocol):
+    """Is told of what sources list."""
+
+    def listed(self, rule: Rule, tags: tuple[str, ...]) -> None:
+        """Learn all tags that the source lists of a rule for one repository."""
+        ...
+
+    def unlisted(self, rule: Rule) -> None:
+        """Learn that the source did not list everything that a rule is about."""
+        ...
 
 
 class Discovery:
@@ -57,15 +72,17 @@ class Discovery:
 
     def __init__(
         self,
+        inquiry: Inquiry,
         listings: Listings,
         found: Found,
         failed: Callable[[Rule, MirrorError], None],
-        listed: Listed | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Be told who takes what was found, what could not be, and what a source listed."""
+        """Be told who takes what was found, what could not be, and what sources listed."""
+        self._inquiry = inquiry
         self._found = found
         self._failed = failed
-        self._tags_of = listed
+        self._watch = watch
         self._listings = listings
         self._pending: dict[_Pending, None] = {}
 
@@ -91,76 +108,123 @@ class Discovery:
     def _list(self, rule: Rule) -> None:
         pending = self._wait(rule)
         if rule.source.many_repositories:
+            pending.unlisted = 1
             local = rule.source.registry.is_local
             below = rule.source.path[: rule.source.path.rfind("/") + 1] if local else ""
-            task = ListCatalog(rule.source.registry, below)
-            self._ask(pending, task, partial(self._catalog_read, pending))
+            turned = partial(self._catalog_read, pending)
+            self._listings.read(pending, rule.source.registry, below, turned)
         else:
-            self._ask(pending, ListTags(rule.source.repository), partial(self._tags_read, pending))
+            self._ask_tags(pending)
 
-    def _wait(self, rule: Rule) -> _Pending:
-        pending = _Pending(rule)
+    def _wait(self, rule: Rule, catalog: _Pending | None = None) -> _Pending:
+        pending = _Pending(rule, catalog)
         self._pending[pending] = None
         return pending
 
-    def _ask(self, pending: _Pending, task: ListCatalog | ListTags, then: Then) -> None:
-        self._listings.ask(pending, task, partial(self._listed, pending, then))
+    def _ask_tags(self, pending: _Pending) -> None:
+        task = ListTags(pending.rule.source.repository)
+        self._listings.ask(pending, task, partial(self._tags_read, pending))
 
-    def _listed(self, pending: _Pending, then: Then, answer: Answer | MirrorError) -> None:
-        if not pending.over:
-            then(answer)
-
-    def _catalog_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
-        del self._pending[pending]
-        rule = pending.rule
-        if not isinstance(answer, tuple):
-            self._failed(rule, as_error(answer))
+    def _catalog_read(self, pending: _Pending, page: Names | MirrorError) -> None:
+        """Take the next page of a catalog, and begin with the repositories on it."""
+        if pending.over:
             return
-        found = list(repositories(rule, answer))
-        if not found:
-            self._failed(rule, _nothing_matches(rule, "repository"))
-        elif rule.source.many_tags:
-            pending.unlisted = len(found)
-            for one, waiting in [(one, self._wait(one)) for one in found]:
-                read = partial(self._repository_read, pending, waiting)
-                self._ask(waiting, ListTags(one.source.repository), read)
+        if isinstance(page, MirrorError):
+            pending.found += 1  # nobody knows what there is
+            self._fail(pending, page)
+            self._one_less(pending)
+            return
+        found = list(repositories(pending.rule, page.names))
+        pending.repositories += len(found)
+        if pending.rule.source.many_tags:
+            pending.unlisted += len(found)
+            for waiting in [self._wait(one, pending) for one in found]:
+                self._ask_tags(waiting)
         else:
+            pending.found += len(found)
             self._found(found)
+        if page.rest is None:
+            self._one_less(pending)
+
+    def _one_less(self, catalog: _Pending) -> None:
+        """Wait for one thing less of what a catalog names; say if it came to nothing."""
+        catalog.unlisted -= 1
+        if catalog.unlisted:
+            return
+        del self._pending[catalog]
+        if not catalog.found:
+            noun = "tag" if catalog.repositories else "repository"
+            self._nothing_found(catalog.rule, noun)
 
     def _tags_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
-        del self._pending[pending]
-        rule = pending.rule
-        if not isinstance(answer, tuple):
-            self._failed(rule, as_error(answer))
+        if pending.over:
             return
-        found = list(self._matching(rule, answer))
-        if not found:
-            self._failed(rule, _nothing_matches(rule, "tag"))
-        self._found(found)
-
-    def _matching(self, rule: Rule, tags: tuple[str, ...]) -> Iterator[Rule]:
-        if self._tags_of is not None:
-            self._tags_of(rule, tags)
-        if rule.source.registry.is_layout and (odd := [tag for tag in tags if not is_tag(tag)]):
-            self._failed(rule, _no_tags(rule, odd))
-        return singles(rule, tags)
-
-    def _repository_read(
-        self, catalog: _Pending, pending: _Pending, answer: Answer | MirrorError
-    ) -> None:
-        """Take the tags of one repository of a catalog, which may have none by now."""
-        del self._pending[pending]
-        catalog.unlisted -= 1
-        if isinstance(answer, (tuple, NotFound)):
-            tags = answer if isinstance(answer, tuple) else ()
-            found = list(self._matching(pending.rule, tags))
-            catalog.found += len(found)
-            self._found(found)
+        # A repository of a catalog may have gone by now.
+        gone = pending.catalog is not None and isinstance(answer, NotFound)
+        if isinstance(answer, Names) or gone:
+            self._choose(pending, answer.names if isinstance(answer, Names) else ())
         else:
-            catalog.found += 1  # what failed did match
-            self._failed(pending.rule, as_error(answer))
-        if not catalog.unlisted and not catalog.found:
-            self._failed(catalog.rule, _nothing_matches(catalog.rule, "tag"))
+            self._fail(pending, as_error(answer))
+            self._over(pending, None)
+
+    def _choose(self, pending: _Pending, names: tuple[str, ...]) -> None:
+        rule = pending.rule
+        if self._watch is not None:
+            self._watch.listed(rule, names)
+        if rule.source.registry.is_layout and (odd := [tag for tag in names if not is_tag(tag)]):
+            self._failed(rule, _no_tags(rule, odd))
+        tags = list(covered(rule, names))
+        choice = rule.terms.choice if rule.terms is not None else ALL
+        if choice.newest is None or len(tags) <= choice.newest:
+            self._over(pending, tags)
+        elif choice.by_creation:
+            self._ask_dates(pending, tags)
+        else:
+            self._over(pending, choice.newest_versions(tags))
+
+    def _ask_dates(self, pending: _Pending, tags: list[str]) -> None:
+        """Ask of each tag when its image was created, to choose the newest of them."""
+        unanswered = set(tags)
+        for tag in tags:
+            task = ReadCreation(Reference(pending.rule.source.repository, tag))
+            self._inquiry.ask(pending, task, partial(self._dated, pending, tag, unanswered))
+
+    def _dated(
+        self, pending: _Pending, tag: str, unanswered: set[str], answer: Answer | MirrorError
+    ) -> None:
+        if pending.over:
+            return
+        unanswered.remove(tag)
+        if isinstance(answer, float):
+            pending.dates[tag] = answer
+        elif not isinstance(answer, NotFound):  # which has gone since it was listed
+            self._fail(pending, as_error(answer))
+        if not unanswered:
+            assert pending.rule.terms is not None, "by default no tag is newer than another"
+            dates = pending.dates
+            newest = sorted(dates, key=lambda tag: (dates[tag], tag), reverse=True)
+            self._over(pending, newest[: pending.rule.terms.choice.newest])
+
+    def _fail(self, pending: _Pending, error: MirrorError) -> None:
+        if self._watch is not None:
+            self._watch.unlisted(pending.rule)
+        self._failed(pending.rule, error)
+
+    def _over(self, pending: _Pending, tags: list[str] | None) -> None:
+        """Give away what a repository's rule came to; None if that could not be found out."""
+        del self._pending[pending]
+        found = list(singles(pending.rule, tags)) if tags is not None else []
+        self._found(found)
+        catalog = pending.catalog
+        if catalog is not None:
+            catalog.found += len(found) if tags is not None else 1
+            self._one_less(catalog)
+        elif tags is not None and not found:
+            self._nothing_found(pending.rule, "tag")
+
+    def _nothing_found(self, rule: Rule, noun: str) -> None:
+        if rule.terms is None or not rule.terms.allow_empty:
+            self._failed(rule, _nothing_matches(rule, noun))
 
 
 def _no_tags(rule: Rule, names: list[str]) -> MirrorError:

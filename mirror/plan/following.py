@@ -26,6 +26,7 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
+from mirror.wire.listing import Names
 from mirror.wire.referrers import Fallback, ReferrerList
 
 
@@ -82,8 +83,8 @@ class Finder:
     def _tags_listed(
         self, search: _Search, image: Descriptor | Manifest, answer: Answer | MirrorError
     ) -> None:
-        if isinstance(answer, tuple):
-            search.tags = frozenset(tag for tag in answer if is_digest_tag(tag))
+        if isinstance(answer, Names):
+            search.tags = frozenset(tag for tag in answer.names if is_digest_tag(tag))
         elif not isinstance(answer, RegistryError):
             self._end(search, as_error(answer))
             return

@@ -66,11 +66,7 @@ class Gathering:
             self.fail,
             force=options.force,
         )  # fmt: skip
-        self._referring: Referring | None = None
-        if options.referrers:
-            finder = Finder(inquiry, listings, self._shelf)
-            required = options.require_referrers
-            self._referring = Referring(inquiry, finder, self, required=required)
+        self._referring = Referring(inquiry, Finder(inquiry, listings, self._shelf), self)
         self._supply = Supply(inquiry, knowledge, self.arrived, self.fail, force=options.force)
         self._children: dict[tuple[Repository, Digest], Node] = {}
 
@@ -84,10 +80,10 @@ class Gathering:
 
     def present(self, node: Node, image: Manifest | Descriptor) -> None:
         """Bring what refers to an image that is there already."""
-        if self._referring is None:
-            self._end(node)
-        else:
+        if node.referrers:
             self._referring.find(node, image, partial(self._present, node, image))
+        else:
+            self._end(node)
 
     def _present(self, node: Node, image: Manifest | Descriptor) -> None:
         if node.following is not None:
@@ -124,7 +120,7 @@ class Gathering:
             self.arrived(parent)
 
     def _chosen(self, node: Node, manifest: Manifest) -> None:
-        if self._referring is None or node.parents:
+        if node.parents or not node.referrers:
             self._read(node, manifest)
         elif node.list_of is not None and manifest.may_be_list_of(node.list_of):
             compared = partial(self._list_compared, node)
@@ -234,7 +230,7 @@ class Gathering:
 
     def _go_on(self, node: Node) -> None:
         """Do what comes next for a manifest of which nothing is missing."""
-        if self._referring is not None and node.following is not None and node.stage >= Stage.NAME:
+        if node.following is not None and node.stage >= Stage.NAME:
             self._referring.note_followed(node)
         match node.stage:
             case Stage.PUT:
@@ -248,7 +244,6 @@ class Gathering:
 
     def _refer(self, node: Node) -> None:
         """Bring what refers to an image, and then write the lists of it."""
-        assert self._referring is not None, "only who follows an image comes so far"
         node.missing = 1
         if node.stage is Stage.BRING:
             node.stage = Stage.WRITE
@@ -264,7 +259,7 @@ class Gathering:
         manifest = node.manifest
         assert manifest is not None, "a manifest is read before it is put"
         subject = node.list_of
-        if self._referring is None or subject is None or not manifest.may_be_list_of(subject):
+        if subject is None or not manifest.may_be_list_of(subject):
             self._push(node, node.destination)
             return
         node.stage = Stage.END

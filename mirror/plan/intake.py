@@ -13,7 +13,8 @@ from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
-from mirror.plan.discovery import Discovery, Listed
+from mirror.plan.discovery import Discovery, Watch
+from mirror.plan.inquiry import Inquiry
 from mirror.plan.listings import Listings
 
 # Images under way between two registries, for each request that may be in
@@ -28,17 +29,18 @@ class Intake:
 
     def __init__(
         self,
+        inquiry: Inquiry,
         listings: Listings,
         options: Options,
         tell: Callable[[Event], None],
         opened: Callable[[Pair], None],
-        listed: Listed | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Be told who takes events, pairs whose turn it is, and the tags a rule was matched to."""
+        """Be told who takes events, pairs whose turn it is, and what sources listed."""
         self._options = options
         self._tell = tell
         self._opened = opened
-        self._discovery = Discovery(listings, self._queue, self.rule_failed, listed)
+        self._discovery = Discovery(inquiry, listings, self._queue, self.rule_failed, watch)
         self._queues: defaultdict[Route, deque[Rule]] = defaultdict(deque)
         self._open_on: Counter[Route] = Counter()
         self._claimed: dict[tuple[Reference, Reference | None], Pair] = {}

@@ -47,6 +47,10 @@ class Node(Asker):
     """What its destination names already."""
     listed: Descriptor | None = None
     """How the index describes it that it was first wanted for."""
+    referrers: bool = False
+    """Whether what refers to it comes with it, if it is a root."""
+    referrers_required: bool = False
+    """Whether it fails if nothing refers to it."""
     stage: Stage = Stage.NAME
     following: Following | None = None
     """What refers to it at its source, if it is a root and anything does."""

@@ -27,6 +27,7 @@ from mirror.image.digesttag import subject_of
 from mirror.image.manifest import Descriptor
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
+from mirror.mapping.terms import Terms
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
 from mirror.plan.foresight import AT_LEAST, foreseeable
@@ -44,6 +45,7 @@ class _Image(Asker):
     """One pair under way."""
 
     pair: Pair
+    terms: Terms
     effort: Effort = field(default_factory=Effort)
     node: Node | None = None
     """Its root, once there is something to bring."""
@@ -75,10 +77,11 @@ class Planner:
         self.events: list[Event] = []
         """What was decided; whoever tells it empties the list."""
         self._options = options
+        self._usual = Terms.of(options)
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
         listings = Listings(self._inquiry)
-        self._intake = Intake(listings, options, self._note, self._open_image)
+        self._intake = Intake(self._inquiry, listings, options, self._note, self._open_image)
         self._gathering = Gathering(self._inquiry, listings, self._knowledge, options)
         self._open: dict[_Image, None] = {}
         self._foreseen: Counter[Route] = Counter()
@@ -118,7 +121,8 @@ class Planner:
         self._intake.defer()
 
     def _open_image(self, pair: Pair) -> None:
-        image = _Image(pair, source=pair.source.digest, selection=self._options.selection)
+        terms = pair.terms or self._usual
+        image = _Image(pair, terms, source=pair.source.digest, selection=terms.selection)
         self._open[image] = None
         self._foresee(route(pair), AT_LEAST)
         # A digest needs no looking up: it says itself what it names.
@@ -144,7 +148,7 @@ class Planner:
     def _see_source(self, image: _Image, found: Descriptor) -> None:
         image.source, image.found = found.digest, found
         image.requests = foreseeable(found)
-        image.selection = self._options.selection if found.may_be_index else None
+        image.selection = image.terms.selection if found.may_be_index else None
 
     def _source_unknown(self, image: _Image, error: MirrorError) -> None:
         if self._options.skip_missing and isinstance(error, NotFound):
@@ -171,14 +175,15 @@ class Planner:
         assert image.source is not None, "both sides have answered"
         selection = image.selection
         there = image.source == image.destination and selection is None
-        if there and not self._options.referrers:
+        if there and not image.terms.referrers:
             self._settle(image, Status.UNCHANGED)
             return
         pair = image.pair
         ended = partial(self._ended, image)
         image.node = Node(
             pair.source.repository, pair.destination, image.source, ended,
-            selection=selection, present=image.destination, list_of=self._list_of(pair),
+            selection=selection, present=image.destination, list_of=_list_of(image),
+            referrers=image.terms.referrers, referrers_required=image.terms.require_referrers,
         )  # fmt: skip
         image.node.effort = image.effort
         if there:
@@ -186,11 +191,6 @@ class Planner:
             return
         self._foresee(route(pair), image.requests)
         self._gathering.bring(image.node)
-
-    def _list_of(self, pair: Pair) -> Digest | None:
-        """What the list is about that a tag stands for, where lists are looked after."""
-        tag = pair.destination.tag
-        return subject_of(tag) if tag is not None and self._options.referrers else None
 
     def _foresee(self, route: Route, requests: int) -> None:
         """Tell how many requests at once an image will lead to, once more only if more."""
@@ -264,6 +264,12 @@ class Planner:
         self.events.append(
             ImageSettled(*names, status, digest, moved, image.effort.attempts, error, image.source)
         )
+
+
+def _list_of(image: _Image) -> Digest | None:
+    """What the list is about that a tag stands for, where lists are looked after."""
+    tag = image.pair.destination.tag
+    return subject_of(tag) if tag is not None and image.terms.referrers else None
 
 
 def _may_have_moved(image: _Image, error: MirrorError) -> bool:

@@ -49,11 +49,10 @@ class Waits(Protocol):
 class Referring:
     """Images on their way together with what refers to them."""
 
-    def __init__(self, inquiry: Inquiry, finder: Finder, waits: Waits, *, required: bool) -> None:
+    def __init__(self, inquiry: Inquiry, finder: Finder, waits: Waits) -> None:
         self._inquiry = inquiry
         self._finder = finder
         self._waits = waits
-        self._required = required
         self._followed: dict[tuple[Repository, Repository, Digest], bool] = {}
         self._writers = Writers(inquiry)
 
@@ -77,7 +76,7 @@ class Referring:
 
     def _go_on(self, node: Node, then: Callable[[], None], *, found: bool) -> None:
         # What is itself a signature or a list of them needs none.
-        if not found and self._required and not is_digest_tag(node.destination.tag or ""):
+        if not found and node.referrers_required and not is_digest_tag(node.destination.tag or ""):
             place = Place(Side.SOURCE, f"{node.source}@{node.digest}", "looking for referrers")
             self._waits.fail(node, NothingRefers("nothing refers to it").at(place))
         elif not node.failed:

@@ -5,7 +5,7 @@ how many bytes it moves.  The kinds that only ask change nothing and are carried
 out in a dry run too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from mirror.events import Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.wire.listing import Listing, Names
 from mirror.wire.referrers import Fallback, ReferrerList
 
 
@@ -76,13 +77,16 @@ class _OfRepository(Task):
 
 @dataclass(frozen=True, slots=True)
 class ListCatalog(Task):
-    """Which repositories does a source registry have?  Answer: their paths.
+    """Which repositories does a source registry have?  Answer: `Names`, a page of their paths.
 
     Of folders on this machine only those ``below`` one are looked at.
     """
 
     registry: Registry
     below: str = ""
+    page: int = 0
+    rest: Listing | None = field(default=None, compare=False)
+    """How to ask for any page but the first."""
     rank = Rank.LIST
 
     @property
@@ -93,7 +97,7 @@ class ListCatalog(Task):
 
 @dataclass(frozen=True, slots=True)
 class ListTags(_OfRepository):
-    """Which tags does a repository have?  Answer: their names."""
+    """Which tags does a repository have?  Answer: `Names`, all of them."""
 
     repository: Repository
     side: Side = Side.SOURCE
@@ -124,6 +128,19 @@ class ReadManifest(_OfRepository):
     repository: Repository
     digest: Digest
     rank = Rank.READ
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCreation(Task):
+    """When was what a source's tag names created?  Answer: seconds since 1970, as a float."""
+
+    reference: Reference
+    rank = Rank.LIST
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.reference.repository.registry,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,4 +286,4 @@ class Landed:
     refused: Repository | None = None
 
 
-Answer = tuple[str, ...] | Descriptor | Manifest | Landed | ReferrerList | bool | None
+Answer = Names | Descriptor | Manifest | Landed | ReferrerList | float | bool | None

@@ -46,7 +46,7 @@ from mirror.wire.content import (
 )
 from mirror.wire.download import Download
 from mirror.wire.fault import ERROR_LIMIT, failure
-from mirror.wire.listing import tags_of
+from mirror.wire.listing import Names, tags_of
 from mirror.wire.message import Send
 from mirror.wire.referrers import Fallback, ReferrerList, Referrers
 
@@ -269,8 +269,8 @@ class Client:
             await self.put(index, tag)
             return index
 
-    async def tags(self) -> tuple[str, ...]:
-        """Return the repository's tags."""
+    async def tags(self) -> Names:
+        """Return the repository's tags, all of them."""
         with self._work.doing("listing the tags"):
             return await names(self._send, tags_of(self._repository))
 

@@ -2,26 +2,39 @@
 
 from http import HTTPStatus
 
-from mirror.errors import Place, Side, placed
+from mirror.errors import MirrorError, Place, Side, placed
 from mirror.image.reference import Registry
 from mirror.registry.reading import expect, read
-from mirror.wire.listing import PAGE_LIMIT, Listing, catalog
+from mirror.wire.advice import advise_catalog
+from mirror.wire.listing import PAGE_LIMIT, Listing, Names, catalog
 from mirror.wire.message import Send
 
 
-async def repositories(send: Send, registry: Registry) -> tuple[str, ...]:
-    """Return the paths of a source registry's catalog."""
+async def repositories(send: Send, registry: Registry, rest: Listing | None = None) -> Names:
+    """Return the next page of a source registry's catalog: paths, and what to go on with."""
+    listing = rest or catalog()
     with placed(Place(Side.SOURCE, registry.host, "listing the repositories")):
-        return await names(send, catalog())
+        try:
+            found = await _page(send, listing)
+        except MirrorError as error:
+            advise_catalog(error, registry)
+            raise
+    return Names(found, rest=None if listing.over else listing)
 
 
-async def names(send: Send, listing: Listing) -> tuple[str, ...]:
+async def names(send: Send, listing: Listing) -> Names:
     """Return what is listed, to the last page."""
     found: list[str] = []
     while not listing.over:
+        found += await _page(send, listing)
+    return Names(tuple(found), listing.described)
+
+
+async def _page(send: Send, listing: Listing) -> tuple[str, ...]:
+    """Return the names on the next page."""
+    while True:
         async with send(listing.request()) as reply:
             if listing.refused(reply):
                 continue
             await expect(reply, HTTPStatus.OK)
-            found += listing.page(reply, await read(reply, PAGE_LIMIT))
-    return tuple(found)
+            return listing.page(reply, await read(reply, PAGE_LIMIT))

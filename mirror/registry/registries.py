@@ -28,6 +28,7 @@ from mirror.registry.spare import Lender, Slots, Spare
 from mirror.registry.transport import Transport
 from mirror.registry.trust import Trust
 from mirror.wire.habit import Method, seed
+from mirror.wire.listing import Listing, Names
 from mirror.wire.message import Send
 from mirror.wire.proxy import Proxies
 
@@ -116,14 +117,14 @@ class Registries:
         endpoint, _ = self._endpoint(registry, side)
         endpoint.foresee(min(connections, self._options.max_per_registry))
 
-    async def catalog(self, registry: Registry, below: str = "") -> tuple[str, ...]:
-        """Return the repositories of a source registry; see `ListCatalog` for ``below``."""
+    async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> Names:
+        """Return a page of a source registry's repositories; see `ListCatalog`."""
         if registry.is_local:
-            return await self._folders.catalog(registry, below)
+            return Names(await self._folders.catalog(registry, below))
         login = self._login(registry, Side.SOURCE)
         nowhere = Repository(registry, "")  # credentials of the host, not of a path
         send = partial(login.send, repository=nowhere, scope=Scope.catalog())
-        return await repositories(send, registry)
+        return await repositories(send, registry, rest)
 
     def _spare(self, registry: Registry) -> Spare:
         if (spare := self._spares.get(registry)) is None:

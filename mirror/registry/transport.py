@@ -155,7 +155,7 @@ class Transport:
             allow_redirects=False,
             proxy=self._proxies.proxy_for(request.url),
             ssl=self._tls(url.scheme, place),
-            timeout=self._quick if request.repeatable else self._patient,
+            timeout=self._quick if request.repeatable and not request.slow else self._patient,
         )
         small = isinstance(request.body, bytes) and request.body
         return _Bounded(asking, self._commit) if small else asking

@@ -6,11 +6,12 @@ say so in words that help only those who know.
 
 import re
 
-from mirror.errors import Denied, MirrorError, NotFound, RegistryError, Side
-from mirror.image.reference import DOCKER_HUB, Repository
+from mirror.errors import Denied, MirrorError, NotFound, RegistryError, Side, Unsupported
+from mirror.image.reference import DOCKER_HUB, Registry, Repository
 
 _ECR = re.compile(r".*\.dkr[.-]ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 _GAR = re.compile(r"(.*)-docker\.pkg\.dev")
+_NO_CATALOG = {DOCKER_HUB, "ghcr.io", "registry.gitlab.com"}
 _HARBOR_PROJECT = re.compile(r"project .*not found", re.IGNORECASE)
 
 
@@ -25,6 +26,21 @@ def advise(error: MirrorError, repository: Repository, side: Side) -> MirrorErro
     elif side is Side.DESTINATION and isinstance(error, RegistryError):
         error.hint = _hint(error, repository) or error.hint
     return error
+
+
+def advise_catalog(error: MirrorError, registry: Registry) -> None:
+    """Give an error of listing a registry's repositories a better hint, if it is refused."""
+    if not isinstance(error, (Denied, NotFound, Unsupported)):
+        return
+    host = registry.host
+    instead = f"name each repository instead, {host}/PATH=DESTINATION, one in a line"
+    if host in _NO_CATALOG:
+        error.hint = f"{host} lists its repositories to nobody: {instead}."
+    else:
+        error.hint = (
+            "Some registries list their repositories to administrators only, Docker Hub, GHCR and "
+            f"GitLab.com to nobody: log in as one who may, or {instead}."
+        )
 
 
 def _hint(error: RegistryError, repository: Repository) -> str:

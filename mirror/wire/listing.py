@@ -5,12 +5,15 @@ registry API's.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from mirror.errors import RegistryError
+from mirror.image.digest import Digest
+from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.wire.address import join
 from mirror.wire.fault import one_line
@@ -26,12 +29,30 @@ _LINK = re.compile(r"<([^>]*)>([^,]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that a registry lists: all of them, or what came until now."""
+
+    names: tuple[str, ...] = ()
+    described: Mapping[str, Descriptor] = field(default_factory=dict)
+    """What a tag names, where the list says so itself."""
+    rest: "Listing | None" = None
+    """What to go on asking; None after the last page."""
+
+
+class _Listed(msgspec.Struct, rename="camel"):
+    tag: list[str] = []
+    media_type: str = ""
+
+
 class _Page(msgspec.Struct):
     tags: list[str | None] | None = None
     repositories: list[str | None] | None = None
+    manifest: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _DECODER = msgspec.json.Decoder(_Page)
+_DESCRIBED = msgspec.json.Decoder(dict[str, _Listed])
 
 
 class Listing:
@@ -46,6 +67,8 @@ class Listing:
         self._url: str | None = f"{path}?n={PAGE_SIZE}"
         self._asked: set[str | None] = set()
         self._names: set[str] = set()
+        self.described: dict[str, Descriptor] = {}
+        """What tags name, as far as the pages said so."""
 
     @property
     def over(self) -> bool:
@@ -55,7 +78,8 @@ class Listing:
     def request(self) -> Request:
         """Ask for the next page."""
         assert self._url is not None, "a listing that is over has no next page"
-        return Request("GET", self._url, {"Accept-Encoding": "identity"})
+        # Some registries walk over all they have before they say a word.
+        return Request("GET", self._url, {"Accept-Encoding": "identity"}, slow=True)
 
     def refused(self, reply: Reply) -> bool:
         """Take an unhappy answer to `request`; return whether to send another.
@@ -81,12 +105,31 @@ class Listing:
         names = [name for name in (page.tags or page.repositories or ()) if name]
         new = tuple(dict.fromkeys(name for name in names if name not in self._names))
         self._names.update(new)
+        self.described |= _described(page.manifest)
         following = next_page(reply)
         if following is None and len(names) == PAGE_SIZE:
             following = f"{self._path}?n={PAGE_SIZE}&last={quote(names[-1])}"
         self._url = following if new and following not in self._asked else None
         self._asked.add(following)
         return new
+
+
+def _described(manifests: msgspec.Raw) -> Iterator[tuple[str, Descriptor]]:
+    """Read what Google's registries add to a list of tags: each manifest with its tags.
+
+    It only spares questions, so whatever cannot be read of it is left out.
+    """
+    try:
+        found = _DESCRIBED.decode(manifests)
+    except (msgspec.MsgspecError, RecursionError):
+        return
+    for name, listed in found.items():
+        try:
+            digest = Digest.parse(name)
+        except ValueError:
+            continue
+        for tag in listed.tag:
+            yield tag, Descriptor(digest, 0, listed.media_type)
 
 
 def tags_of(repository: Repository) -> Listing:

@@ -30,6 +30,8 @@ class Request:
     length: int | None = None
     repeatable: bool = True
     """Whether sending it twice does no harm where the first may have arrived."""
+    slow: bool = False
+    """Whether the answer may begin as late as that to the last byte of a blob."""
     urgent: bool = False
     """Whether it goes out even while the host is left alone."""
     reads: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from mirror.events import Effort
 from mirror.image.reference import Repository
 from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.task import Answer, ListTags
+from mirror.wire.listing import Names
 
 TASK = ListTags(Repository.parse("s.io/a"))
 
@@ -25,8 +26,8 @@ def test_a_task_asked_for_twice_is_carried_out_once() -> None:
     inquiry.ask(Somebody(), TASK, told.append)
     assert inquiry.tasks == [TASK]
 
-    inquiry.learn(TASK, ("1", "2"))
-    assert told == [("1", "2"), ("1", "2")]
+    inquiry.learn(TASK, Names(("1", "2")))
+    assert told == [Names(("1", "2")), Names(("1", "2"))]
 
 
 def test_a_task_asked_for_after_its_answer_is_carried_out_again() -> None:
@@ -54,6 +55,6 @@ def test_all_who_asked_know_how_hard_it_was() -> None:
     other.effort.note(5)
     inquiry.ask(one, TASK, print)
     inquiry.ask(other, TASK, print)
-    inquiry.learn(TASK, (), attempts=3)
+    inquiry.learn(TASK, Names(), attempts=3)
 
     assert (one.effort.attempts, other.effort.attempts) == (3, 5)

@@ -27,6 +27,7 @@ from mirror.plan.task import (
     Resolve,
     Task,
 )
+from mirror.wire.listing import Names
 from mirror.wire.referrers import Fallback, ReferrerList
 
 Break = Callable[[Task], MirrorError | None]
@@ -95,10 +96,12 @@ class World:
         self.done.append(task)
         match task:
             case ListCatalog():
-                return tuple(sorted({n.partition("/")[2].partition(":")[0] for n in self.tags}))
+                return Names(
+                    tuple(sorted({n.partition("/")[2].partition(":")[0] for n in self.tags}))
+                )
             case ListTags():
                 own = (n.rpartition(":") for n in self.tags)
-                return tuple(tag for name, _, tag in own if name == str(task.repository))
+                return Names(tuple(tag for name, _, tag in own if name == str(task.repository)))
             case Resolve(side=Side.SOURCE):
                 return self._resolve(str(task.reference))
             case Resolve():

@@ -1,0 +1,46 @@
+"""What a mapping asks for besides its source and its destination."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from mirror.image.selection import Selection
+from mirror.mapping.choice import ALL, Choice
+from mirror.options import Options
+
+# Percent of the tags of a destination that may be deleted at once where nobody said more.
+DEFAULT_MAX_PERCENT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Tags that have left their source are deleted at the destination, within a limit."""
+
+    max_percent: float = DEFAULT_MAX_PERCENT
+    """Percent of the tags that a mapping covers in a repository, or in all, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How one mapping is carried out."""
+
+    name: str = ""
+    """What it is called where its outcome is told; empty for its place."""
+    choice: Choice = field(default=ALL)
+    prune: Prune | None = None
+    allow_empty: bool = False
+    """Whether it may match nothing."""
+    selection: Selection | None = None
+    """The platforms of an index that are wanted; None is all."""
+    referrers: bool = False
+    """Whether what refers to an image comes with it."""
+    require_referrers: bool = False
+    """Whether an image fails to which nothing refers."""
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        """Return what the options say for mappings that say nothing themselves."""
+        return cls(
+            selection=options.selection,
+            referrers=options.referrers,
+            require_referrers=options.require_referrers,
+        )
