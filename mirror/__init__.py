@@ -8,7 +8,8 @@ package and lower floors, never sideways and never up
     1  image                      what an image is
     2  options                    what a run was asked for
     3  events, mapping, wire      what happened; what was asked; the protocol
-    4  auth, plan, report, demo   who we are; what must move; what came of it; a registry to try
+    4  auth, configuration, plan, report, demo  who we are; what sync was asked for;
+                                  what must move; what came of it; a registry to try
     5  registry                   talking to a registry
     6  engine                     carrying it out
     7  cli                        the command line

@@ -3,6 +3,8 @@
     MirrorError                1   something failed
     ├── UsageError             2   the request itself makes no sense; nothing was sent
     │   └── MappingError           a mapping file or argument cannot be read
+    │       └── ConfigurationError a configuration cannot be
+    ├── Locked                 5   another run is under way
     ├── RegistryError              a registry refused or misbehaved   (registry)
     │   ├── Denied                 it does not let us                 (auth)
     │   │   └── StaleLogin         not any more; another try may
@@ -50,6 +52,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     DIFFERENT = 3
     UNFINISHED = 5
+    """A deadline, a quota or another run came first."""
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -129,6 +132,19 @@ class MappingError(UsageError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class ConfigurationError(MappingError):
+    """A configuration that cannot be read: every problem of it and of the files it names."""
+
+    hint = "mirror sync --schema prints what a configuration may say, for editors to check it."
+
+
+class Locked(MirrorError):
+    """Another run is under way; nothing was sent."""
+
+    exit_code = ExitCode.UNFINISHED
+    hint = "It goes on by itself; this one has left everything to it."
 
 
 class RegistryError(MirrorError):

@@ -25,6 +25,19 @@ class Status(StrEnum):
     PLANNED = "planned"
 
 
+class Pruning(StrEnum):
+    """What became of a tag that has left its source."""
+
+    PRUNED = "pruned"
+    PLANNED = "planned"
+    KEPT = "kept"
+    """Its digest is used otherwise, and the registry deletes digests only."""
+    REFUSED = "refused"
+    """Deleting was not safe enough; told of once for all tags of a repository or a mapping."""
+    FAILED = "failed"
+    DEFERRED = "deferred"
+
+
 class Condition(StrEnum):
     """How something at a destination differs from its source."""
 
@@ -85,6 +98,22 @@ class ImageSettled:
     """What the source names, which is another manifest where platforms were chosen."""
     differences: tuple[Difference, ...] = ()
     """What a verification found at the destination, or has repaired there."""
+    wanted: str = ""
+    """What of it was wanted, where that is not all and nothing besides."""
+    recalled: bool = False
+    """Whether its destination was not asked, since it was not long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneSettled:
+    """A tag that has left its source was deleted, or not."""
+
+    destination: str
+    """The tag, in full; where deleting was refused, the repository or the pattern."""
+    origin: str
+    outcome: Pruning
+    digest: Digest | None = None
+    error: MirrorError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +201,7 @@ class AdmissionClosed:
 Event = (
     ImagesFound
     | ImageSettled
+    | PruneSettled
     | BlobStarted
     | BlobStopped
     | BlobLanded

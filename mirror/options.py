@@ -1,6 +1,8 @@
 """What one run was asked for besides its mappings: options and limits."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.image.selection import Selection
@@ -22,6 +24,20 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryOptions:
+    """How one registry is treated; None is as the run's own options say."""
+
+    max_per_registry: int | None = None
+    requests_per_second: float | None = None
+    """Requests begun there in a second, at most; None is no limit."""
+    insecure: bool | None = None
+    chunk_size: int | None = None
+
+
+_AS_ALL = RegistryOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +82,28 @@ class Options:
     """Bytes per second of all bodies together; None is no limit."""
     deadline: float | None = None
     """Seconds after which nothing new is begun; None is no limit."""
+    ledger: Path | None = None
+    """The file in which is remembered what was verified; None remembers nothing."""
+    recheck: float = 7 * 24 * 3600.0
+    """Seconds after which a destination that the ledger vouches for is asked again."""
+    registries: Mapping[str, RegistryOptions] = field(default_factory=dict)
+    """What is different at some registries, by their hosts."""
+
+    def at(self, host: str) -> RegistryOptions:
+        """Return what is different at a registry host."""
+        return self.registries.get(host, _AS_ALL)
+
+    def limit_at(self, host: str) -> int:
+        """Return how many requests may be in flight to a registry host."""
+        return self.at(host).max_per_registry or self.max_per_registry
+
+
+def size(text: str) -> int:
+    """Read a number of bytes such as ``64MiB`` or ``50MB``; raise ValueError if it is none."""
+    found = re.fullmatch(r"([0-9]{1,9}) ?([KMG]i?)?B?", text, re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise ValueError(f"{text!r} is no size: write 64MiB or 50MB")
+    unit = (found[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    power = " kmg".index(unit[:1] or " ")
+    return int(found[1]) * int(base**power)

@@ -20,7 +20,7 @@ FLOORS = [
     {"image"},
     {"options"},
     {"events", "mapping", "wire"},
-    {"auth", "plan", "report", "demo"},
+    {"auth", "configuration", "plan", "report", "demo"},
     {"registry"},
     {"engine"},
     {"cli"},
@@ -58,20 +58,24 @@ MAY_AWAIT = {
     "mirror.engine.run",
     "mirror.engine.copying",
     "mirror.engine.inspection",
+    "mirror.engine.ledger",
     "mirror.cli.access",
     "mirror.cli.copying",
     "mirror.cli.demonstrating",
     "mirror.cli.inspecting",
     "mirror.cli.interrupt",
+    "mirror.cli.lock",
     "mirror.cli.loop",
     "mirror.cli.output",
     "mirror.cli.serving",
     "mirror.cli.screen",
     "mirror.cli.streams",
+    "mirror.cli.syncing",
+    "mirror.cli.teller",
     "mirror.cli.terminal",
 }
 OUTSIDE = {"aiohttp", "anyio", "asyncio", "os", "signal", "socket", "ssl", "subprocess",
-           "tempfile", "threading", "time"}  # fmt: skip
+           "sqlite3", "tempfile", "threading", "time"}  # fmt: skip
 LONGEST_MODULE = 350
 LONGEST_BODY = 50
 

@@ -43,12 +43,16 @@ class Keychain:
         authfile: Path | None = None,
         environment: Mapping[str, str] | None = None,
         service_account: Path = _SERVICE_ACCOUNT,
+        hosts: Mapping[str, Credential] | None = None,
     ) -> None:
         """Look in the environment's usual places, or with ``authfile`` only there.
+
+        What is ``given`` for a side comes first, then what ``hosts`` says of a registry.
 
         Raises UsageError for a file that cannot be read or is damaged.
         """
         self._given = given or {}
+        self._hosts = hosts or {}
         self._service_account = service_account
         self._asked: dict[Helper, Credential | Denied | None] = {}
         self._one_at_a_time = anyio.Lock()
@@ -63,6 +67,8 @@ class Keychain:
         """
         if (credential := self._given.get(side)) is not None:
             return credential
+        if (own := self._hosts.get(repository.registry.host)) is not None:
+            return own
         for file in self._files:
             found = file.find(repository)
             if isinstance(found, Helper):

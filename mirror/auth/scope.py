@@ -47,6 +47,11 @@ class Scope:
         return cls("repository", path, ("pull", "push"))
 
     @classmethod
+    def delete(cls, path: str) -> Self:
+        """Allow reading a repository, and deleting and writing in it."""
+        return cls("repository", path, ("delete", "pull", "push"))
+
+    @classmethod
     def catalog(cls) -> Self:
         """Allow listing a registry's repositories."""
         return cls("registry", "catalog", ("*",))

@@ -5,12 +5,13 @@ option takes ``@FILE`` in its place, and its environment variable.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.auth.credential import Credential
 from mirror.auth.keychain import Keychain
+from mirror.configuration.model import Credentials
 from mirror.errors import Side, UsageError
 from mirror.wire.proxy import Proxies
 
@@ -25,8 +26,11 @@ class Access:
     source_token: str | None = field(default=None, repr=False)
     destination_token: str | None = field(default=None, repr=False)
 
-    def keychain(self) -> Keychain:
-        """Open the places where credentials are; raise UsageError for what cannot be read."""
+    def keychain(self, hosts: Mapping[str, Credential] | None = None) -> Keychain:
+        """Open the places where credentials are; raise UsageError for what cannot be read.
+
+        ``hosts`` are the logins of single registries, known already.
+        """
         given = {}
         for side, credentials, token in (
             (Side.SOURCE, self.source_credentials, self.source_token),
@@ -36,12 +40,41 @@ class Access:
                 given[side] = _read(token, lambda text: Credential(registry_token=text))
             elif credentials is not None:
                 given[side] = _read(credentials, Credential.parse)
-        return Keychain(given, self.authfile, os.environ)
+        return Keychain(given, self.authfile, os.environ, hosts=hosts)
 
 
 def proxies() -> Proxies:
     """Return the proxies that the environment names."""
     return Proxies.parse(os.environ)
+
+
+def login_at(host: str, section: Credentials) -> Credential:
+    """Read who to be at a registry from where a configuration says; raise UsageError if not."""
+    try:
+        if section.token_env or section.token_file:
+            token = _kept(section.token_env, section.token_file)
+            return Credential(registry_token=_printable(token))
+        username = section.username or _kept(section.username_env, None)
+        password = _kept(section.password_env, section.password_file)
+        return Credential(_printable(username), _printable(password))
+    except ValueError as error:
+        raise UsageError(
+            f"registries.{host}.credentials: {error}", hint="It should hold a login."
+        ) from error
+
+
+def _kept(variable: str | None, file: str | None) -> str:
+    """Return a secret from where it is kept; raise ValueError if it is not there."""
+    if variable is not None:
+        if not (text := os.environ.get(variable, "")):
+            raise ValueError(f"the environment variable {variable} is not set")
+        return text
+    assert file is not None, "the model sees to it that one of them is there"
+    try:
+        return Path(file).read_text().strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ValueError(f"{file}: {reason}") from error
 
 
 def _read(text: str, parse: Callable[[str], Credential]) -> Credential:

@@ -16,15 +16,10 @@ import typer.core
 from mirror import __version__
 from mirror.cli import parameters as given
 from mirror.cli import texts, trust, values
+from mirror.cli.shared import Shared, spread
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
-from mirror.options import (
-    DEFAULT_MAX_PER_REGISTRY,
-    DEFAULT_RETRIES,
-    DEFAULT_TIMEOUTS,
-    Options,
-    Timeouts,
-)
+from mirror.options import Options
 
 
 class _DefaultCommand(typer.core.TyperGroup):
@@ -70,6 +65,7 @@ def root(
 
 
 @app.command(help=texts.COPY)
+@spread
 def copy(
     mappings: given.Mappings = None,
     files: given.Files = None,
@@ -81,73 +77,52 @@ def copy(
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
     dry_run: given.DryRun = False,
-    skip_missing: given.SkipMissing = False,
     force: given.Force = False,
-    skip_mount: given.SkipMount = False,
-    fail_fast: given.FailFast = False,
-    chunk_size: given.ChunkSize = None,
-    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
-    max_registry: given.MaxRegistry = None,
-    retries: given.Retries = DEFAULT_RETRIES,
-    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall,
-    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect,
-    commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit,
-    limit_rate: given.LimitRate = None,
-    deadline: given.Deadline = None,
-    authfile: trust.Authfile = None,
-    src_creds: trust.SourceCredentials = None,
-    dest_creds: trust.DestinationCredentials = None,
-    src_registry_token: trust.SourceToken = None,
-    dest_registry_token: trust.DestinationToken = None,
-    certificate_authority: trust.CertificateAuthority = None,
-    skip_multiple_scopes: trust.SkipMultipleScopes = False,
-    insecure: trust.Insecure = False,
-    src_tls_verify: trust.SourceTlsVerify = True,
-    dest_tls_verify: trust.DestinationTlsVerify = True,
-    output: given.OutputFormat = given.Output.TEXT,
-    report: given.Report = None,
-    retry_file: given.RetryFile = None,
-    metrics: given.Metrics = None,
-    progress: given.Progress = given.Show.AUTO,
-    quiet: given.Quiet = False,
-    verbose: given.Verbose = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Copy what the mappings say."""
-    options = Options(
+    options = shared.options(
+        folder,
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
         push_foreign=push_foreign,
-        folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,
         dry_run=dry_run,
         force=force,
-        skip_mount=skip_mount,
-        skip_missing=skip_missing,
-        fail_fast=fail_fast,
-        insecure_source=insecure or not src_tls_verify,
-        insecure_destination=insecure or not dest_tls_verify,
-        max_per_registry=max_per_registry,
-        max_registry=max_registry,
-        retries=retries,
-        timeouts=Timeouts(connect=connect_timeout, stall=stall_timeout, commit=commit_timeout),
-        limit_rate=values.rate(limit_rate) if limit_rate is not None else None,
-        deadline=values.deadline(deadline) if deadline is not None else None,
-        chunk_size=values.size(chunk_size) if chunk_size is not None else None,
-        skip_multiple_scopes=skip_multiple_scopes,
-        certificate_authority=certificate_authority,
     )
+    asked = mappings or [], files or []
+    _call("mirror.cli.copying", *asked, options, shared.logins(), shared.telling())
+
+
+@app.command(help=texts.SYNC)
+@spread
+def sync(
+    configuration: given.Configuration = None,
+    schema: given.Schema = False,
+    push_foreign: given.PushForeign = False,
+    folder: given.Folder = Path(),
+    dry_run: given.DryRun = False,
+    force: given.Force = False,
+    lock: given.Lock = None,
+    *,
+    shared: Shared,
+) -> None:
+    """Keep in step what a configuration says."""
+    options = shared.options(folder, push_foreign=push_foreign, dry_run=dry_run, force=force)
     _call(
-        "mirror.cli.copying",
-        mappings or [],
-        files or [],
+        "mirror.cli.syncing",
+        configuration,
         options,
-        logins=_logins(authfile, src_creds, src_registry_token, dest_creds, dest_registry_token),
-        outputs=values.Outputs(report=report, retry_file=retry_file, metrics=metrics),
-        **_telling(output, progress, quiet=quiet, verbose=verbose),
+        shared.logins(),
+        shared.telling(),
+        schema=schema,
+        lock=lock,
     )
 
 
 @app.command(help=texts.VERIFY)
+@spread
 def verify(
     mappings: given.Mappings = None,
     files: given.Files = None,
@@ -161,71 +136,22 @@ def verify(
     referrers: given.Referrers = False,
     require_referrers: given.RequireReferrers = False,
     dry_run: given.OnlyLook = False,
-    skip_missing: given.SkipMissing = False,
-    skip_mount: given.SkipMount = False,
-    fail_fast: given.FailFast = False,
-    chunk_size: given.ChunkSize = None,
-    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY,
-    max_registry: given.MaxRegistry = None,
-    retries: given.Retries = DEFAULT_RETRIES,
-    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall,
-    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect,
-    commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit,
-    limit_rate: given.LimitRate = None,
-    deadline: given.Deadline = None,
-    authfile: trust.Authfile = None,
-    src_creds: trust.SourceCredentials = None,
-    dest_creds: trust.DestinationCredentials = None,
-    src_registry_token: trust.SourceToken = None,
-    dest_registry_token: trust.DestinationToken = None,
-    certificate_authority: trust.CertificateAuthority = None,
-    skip_multiple_scopes: trust.SkipMultipleScopes = False,
-    insecure: trust.Insecure = False,
-    src_tls_verify: trust.SourceTlsVerify = True,
-    dest_tls_verify: trust.DestinationTlsVerify = True,
-    output: given.OutputFormat = given.Output.TEXT,
-    report: given.Report = None,
-    retry_file: given.RetryFile = None,
-    metrics: given.Metrics = None,
-    progress: given.Progress = given.Show.AUTO,
-    quiet: given.Quiet = False,
-    verbose: given.Verbose = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Compare both sides of what the mappings say."""
-    options = Options(
+    options = shared.options(
+        folder,
         selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
         push_foreign=push_foreign,
-        folder=folder,
         referrers=referrers or require_referrers,
         require_referrers=require_referrers,
         deep=deep,
         repair=repair,
         dry_run=dry_run,
-        skip_missing=skip_missing,
-        skip_mount=skip_mount,
-        fail_fast=fail_fast,
-        insecure_source=insecure or not src_tls_verify,
-        insecure_destination=insecure or not dest_tls_verify,
-        max_per_registry=max_per_registry,
-        max_registry=max_registry,
-        retries=retries,
-        timeouts=Timeouts(connect=connect_timeout, stall=stall_timeout, commit=commit_timeout),
-        chunk_size=values.size(chunk_size) if chunk_size is not None else None,
-        limit_rate=values.rate(limit_rate) if limit_rate is not None else None,
-        deadline=values.deadline(deadline) if deadline is not None else None,
-        skip_multiple_scopes=skip_multiple_scopes,
-        certificate_authority=certificate_authority,
     )
-    _call(
-        "mirror.cli.copying",
-        mappings or [],
-        files or [],
-        options,
-        logins=_logins(authfile, src_creds, src_registry_token, dest_creds, dest_registry_token),
-        outputs=values.Outputs(report=report, retry_file=retry_file, metrics=metrics),
-        **_telling(output, progress, quiet=quiet, verbose=verbose),
-        verifying=True,
-    )
+    asked = mappings or [], files or []
+    _call("mirror.cli.copying", *asked, options, shared.logins(), shared.telling(), verifying=True)
 
 
 @app.command(help=texts.INSPECT)
@@ -252,7 +178,11 @@ def inspect(
         "mirror.cli.inspecting",
         reference,
         options,
-        logins=_logins(authfile, src_creds, src_registry_token),
+        logins={
+            "authfile": authfile,
+            "source_credentials": src_creds,
+            "source_token": src_registry_token,
+        },
         json=output is given.Output.JSON,
         raw=raw,
         tags=tags,
@@ -269,24 +199,6 @@ def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = Fals
 def demo() -> None:
     """Copy a made-up catalog between two embedded registries, twice."""
     _call("mirror.cli.demonstrating")
-
-
-def _logins(authfile: Path | None, *words: str | None) -> dict[str, Any]:
-    """Name the logins, unread: credentials and token of the source, then of the destination."""
-    names = ("source_credentials", "source_token", "destination_credentials", "destination_token")
-    return {"authfile": authfile, **dict(zip(names, words, strict=False))}
-
-
-def _telling(
-    output: given.Output, progress: given.Show, *, quiet: bool, verbose: bool
-) -> dict[str, Any]:
-    """Say how much is told, and how."""
-    silent = quiet and progress is given.Show.AUTO
-    return {
-        "json": output is given.Output.JSON,
-        "progress": "none" if silent else str(progress),
-        "verbosity": verbose - quiet,
-    }
 
 
 def _call(module: str, *args: Any, **kwargs: Any) -> None:

@@ -20,9 +20,18 @@ def seconds_until(text: str, now: datetime) -> float:
         if then <= wall:
             then += timedelta(days=1)
         return then.timestamp() - now.timestamp()
+    try:
+        return duration(text)
+    except ValueError as error:
+        problem = f"{text!r} is no time: write 06:00, or how long, such as 4h or 1h30m"
+        raise ValueError(problem) from error
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration; raise ValueError for anything else, and for none."""
     if text and (found := _DURATION.fullmatch(text)):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         if length:
             return length.total_seconds()
-    raise ValueError(f"{text!r} is no time: write 06:00, or how long, such as 4h or 1h30m")
+    raise ValueError(f"{text!r} is no duration: write 7d, 4h or 1h30m")

@@ -222,6 +222,42 @@ Deadline = Annotated[
         meaning="Begin nothing new after this time of day (06:00) or duration (4h).",
     ),
 ]
+DEFAULT_RECHECK = "7d"
+Ledger = Annotated[
+    Path | None,
+    option(
+        _HOW,
+        "--ledger",
+        metavar="PATH",
+        meaning="Remember in this file what was verified when, and ask its destination less.",
+    ),
+]
+Recheck = Annotated[
+    str,
+    option(
+        _HOW,
+        "--recheck",
+        metavar="DURATION",
+        meaning="With a ledger: look at a destination again after so long at the latest.",
+    ),
+]
+Configuration = Annotated[
+    str | None,
+    typer.Argument(metavar="CONFIG.yaml", help="What to keep in step.", show_default=False),
+]
+Schema = Annotated[
+    bool, option(_OUTPUT, "--schema", meaning="Print the JSON Schema of configurations, and end.")
+]
+Lock = Annotated[
+    Path | None,
+    option(
+        _HOW,
+        "--lock",
+        metavar="PATH",
+        meaning="Hold this file, so that no two runs overlap.  [default: by configuration]",
+        show_default=False,
+    ),
+]
 ChunkSize = Annotated[
     str | None,
     option(

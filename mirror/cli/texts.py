@@ -6,6 +6,7 @@ MIRROR = """Copy container images and other OCI artifacts from registry to regis
   mirror SRC=DST ...              copy what the mappings say
   mirror SRC DST [DST ...]        the same, one source to many destinations
   mirror --file mappings.txt      the same, from a file; - is standard input
+  mirror sync CONFIG.yaml         keep repositories and catalogs in step
   mirror verify SRC=DST ...       compare both sides to the last blob
 
 Run `mirror copy --help` for the options of a copy.
@@ -37,6 +38,32 @@ Exit codes:
   1    something failed; standard error and the report say what
   2    the request makes no sense; nothing was sent
   5    a deadline or a registry's quota came first; what is left is deferred
+  130  interrupted (143: terminated)
+"""
+
+SYNC = """Keep repositories and whole catalogs in step, as a configuration says.
+
+\b
+Examples:
+  mirror sync mirror.yaml --dry-run
+  mirror sync mirror.yaml --ledger state.db --report run.json --deadline 06:00
+  mirror sync --schema > mirror.schema.json
+
+\b
+A small configuration:
+  version: 1
+  sync:
+    - source: quay.io/prometheus/*
+      destination: registry.example.com/mirror/prometheus/*
+      tags: {include: ["v*"], exclude: ["*-rc*"], semver: ">=2.40", newest: 5}
+      prune: {tags: true, max-percent: 10}
+
+\b
+Exit codes:
+  0    everything asked for is at its destination
+  1    something failed, or a prune was refused; the report says what
+  2    the configuration makes no sense; nothing was sent
+  5    another run is under way, or a deadline or a quota came first
   130  interrupted (143: terminated)
 """
 

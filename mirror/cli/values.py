@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from mirror.cli.moment import seconds_until
+from mirror import options
+from mirror.cli.moment import duration, seconds_until
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
 
@@ -21,15 +22,23 @@ class Outputs:
     metrics: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """How a run is told, and where it is written down."""
+
+    json: bool = False
+    progress: str = "auto"
+    verbosity: int = 0
+    """Below 0 only failures are said, above it also what did not change."""
+    outputs: Outputs = Outputs()
+
+
 def size(text: str) -> int:
-    """Read a number of bytes such as ``64MiB`` or ``50MB``; raise BadParameter if it is none."""
-    found = re.fullmatch(r"([0-9]{1,9}) ?([KMG]i?)?B?", text, re.IGNORECASE)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{text!r} is no size: write 64MiB or 50MB")
-    unit = (found[2] or "").lower()
-    base = 1024 if unit.endswith("i") else 1000
-    power = " kmg".index(unit[:1] or " ")
-    return int(found[1]) * int(base**power)
+    """Read a number of bytes such as ``64MiB``; raise BadParameter if it is none."""
+    try:
+        return options.size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def rate(text: str) -> int:
@@ -44,6 +53,14 @@ def deadline(text: str) -> float:
     """Read a time of day or a duration as seconds from now; raise BadParameter if it is none."""
     try:
         return seconds_until(text, datetime.now().astimezone())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def period(text: str) -> float:
+    """Read a duration as seconds; raise BadParameter if it is none."""
+    try:
+        return duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

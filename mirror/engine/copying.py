@@ -1,18 +1,22 @@
 """A whole run: from mappings to outcomes, over registries that are opened and closed here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import anyio
 
 from mirror.auth.keychain import Keychain
+from mirror.engine.ledger import Ledger
 from mirror.engine.perform import Performer
 from mirror.engine.run import Decider, run
 from mirror.engine.schedule import Schedule
 from mirror.errors import Side
 from mirror.events import CopyForeseen, Event, PushedBack, Tell, Traffic
+from mirror.image.reference import Registry
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.plan.audit import Audit
+from mirror.plan.memory import Recall, nothing
 from mirror.plan.planner import Planner
 from mirror.plan.summary import Summary
 from mirror.registry.patience import Patience
@@ -36,10 +40,11 @@ async def copy(
     told of exactly once, also when this is cancelled.
     """
     summary = Summary() if options.dry_run else None
-    planner = Planner(rules, options)
-    await _carry_out(
-        planner, options, tell, traffic, keychain or Keychain(), proxies, patience, summary
-    )
+    with _ledger(options, tell) as (recall, tell_all):
+        planner = Planner(rules, options, recall)
+        await _carry_out(
+            planner, options, tell_all, traffic, keychain or Keychain(), proxies, patience, summary
+        )
     return summary
 
 
@@ -54,10 +59,26 @@ async def verify(
 ) -> None:
     """Compare both sides of what the rules say, repair what is missing if asked; see `copy`."""
     audit = Audit(rules, options)
-    await _carry_out(
-        audit, options, tell, traffic, keychain or Keychain(), proxies, patience,
-        writes=options.repair and not options.dry_run,
-    )  # fmt: skip
+    with _ledger(options, tell) as (_, tell_all):
+        await _carry_out(
+            audit, options, tell_all, traffic, keychain or Keychain(), proxies, patience,
+            writes=options.repair and not options.dry_run,
+        )  # fmt: skip
+
+
+@contextmanager
+def _ledger(options: Options, tell: Tell) -> Iterator[tuple[Recall, Tell]]:
+    """Give what is remembered of earlier runs, and a ``tell`` from which it learns more."""
+    if options.ledger is None:
+        yield nothing, tell
+        return
+    with Ledger(options.ledger, recheck=options.recheck) as ledger:
+
+        def tell_both(event: Event) -> None:
+            ledger.take(event)
+            tell(event)
+
+        yield ledger.recall, tell_both
 
 
 async def _carry_out(
@@ -72,7 +93,11 @@ async def _carry_out(
     *,
     writes: bool = True,
 ) -> None:
-    schedule = Schedule(per_registry=options.max_per_registry, registries=options.max_registry)
+    schedule = Schedule(
+        per_registry=options.max_per_registry,
+        registries=options.max_registry,
+        limits={Registry(host): options.limit_at(host) for host in options.registries},
+    )
 
     def take(event: Event) -> None:
         if isinstance(event, PushedBack):

@@ -33,6 +33,7 @@ from mirror.plan.task import (
     CheckBlob,
     CheckManifest,
     CopyBlob,
+    DeleteManifest,
     FindBlob,
     FindRepository,
     Landed,
@@ -105,8 +106,8 @@ class Performer:
             case Resolve():
                 return await self._resolve(task, effort)
             case ReadManifest():
-                source = self._source(task.repository, effort)
-                return await source.manifest(str(task.digest), task.digest)
+                holder = self._registries.client(task.repository, task.side, effort)
+                return await holder.manifest(str(task.digest), task.digest)
             case FindRepository():
                 return await self._find_repository(task, effort)
             case FindBlob():
@@ -134,6 +135,9 @@ class Performer:
                 return None
             case MergeReferrers():
                 return await self._merge_referrers(task, effort)
+            case DeleteManifest():
+                deleting = self._registries.deleting(task.reference.repository, effort)
+                return await deleting.delete(task.reference)
         raise AssertionError(f"no such task: {task!r}")
 
     def _source(self, repository: Repository, effort: Effort) -> Client:

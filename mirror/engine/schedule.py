@@ -13,7 +13,7 @@ tasks: 100,000 tasks over two registries are scheduled in one to two seconds
 
 import heapq
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mirror.engine.window import Window
@@ -45,8 +45,16 @@ class Schedule:
     destination of another.
     """
 
-    def __init__(self, *, per_registry: int, registries: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        per_registry: int,
+        registries: int | None = None,
+        limits: Mapping[Registry, int] | None = None,
+    ) -> None:
+        """``limits`` are those of single registries, in place of ``per_registry``."""
         self._windows: defaultdict[Registry, Window] = defaultdict(lambda: Window(per_registry))
+        self._windows |= {registry: Window(limit) for registry, limit in (limits or {}).items()}
         self._registries = registries
         self._busy: Counter[Registry] = Counter()
         self._bulky: Counter[Registry] = Counter()

@@ -143,17 +143,17 @@ def parse(arguments: Iterable[str] = (), documents: Iterable[Document] = ()) -> 
     The same mapping twice is one rule.  Raises MappingError with every problem
     of every argument and document, in their order.
     """
-    reader = _Reader()
-    reader.arguments(list(arguments))
+    mappings = Mappings()
+    mappings.arguments(list(arguments))
     for document in documents:
-        reader.document(document)
-    if reader.problems:
-        raise MappingError(tuple(reader.problems))
-    return tuple(reader.rules)
+        mappings.document(document)
+    if mappings.problems:
+        raise MappingError(tuple(mappings.problems))
+    return tuple(mappings.rules)
 
 
-class _Reader:
-    """Collects rules and problems; knows which destinations are taken."""
+class Mappings:
+    """Rules and problems as they are read; knows which destinations are taken."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []
@@ -170,14 +170,14 @@ class _Reader:
         elif words:
             self._line(words, Origin(ARGUMENTS, 1))
 
-    def document(self, document: Document) -> None:
-        """Read a mapping file, line by line."""
+    def document(self, document: Document, terms: Terms | None = None) -> None:
+        """Read a mapping file, line by line; its rules are carried out on these terms."""
         name = document.name
         for number, line in enumerate(self._lines(document), start=1):
             if "#" in line:
                 line = _COMMENT.sub("", line)
             if text := line.strip(" \t"):
-                self._line(_BLANK.split(text), Origin(name, number))
+                self._line(_BLANK.split(text), Origin(name, number), terms)
 
     def _lines(self, document: Document) -> Iterator[str]:
         """Decode a document; a line that cannot be read is a problem, and empty."""
@@ -186,40 +186,40 @@ class _Reader:
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 origin = Origin(document.name, number)
-                self._problem(origin, f"not UTF-8 at byte {error.start + 1} of the line")
+                self.problem(origin, f"not UTF-8 at byte {error.start + 1} of the line")
                 line = ""
             yield line.removesuffix("\r")
 
-    def _line(self, words: list[str], origin: Origin) -> None:
+    def _line(self, words: list[str], origin: Origin, terms: Terms | None = None) -> None:
         if any("=" in word for word in words):
             for word in words:
-                self._word(word, origin)
+                self._word(word, origin, terms)
             return
         source, *targets = words
         if not targets:
-            self._problem(origin, f"{source!r} has no destination; write SOURCE=DESTINATION")
+            self.problem(origin, f"{source!r} has no destination; write SOURCE=DESTINATION")
         for target in targets:
-            self._add(source, target, origin)
+            self.add(source, target, origin, terms)
 
-    def _word(self, word: str, origin: Origin) -> None:
+    def _word(self, word: str, origin: Origin, terms: Terms | None = None) -> None:
         source, equals, target = word.partition("=")
         if not equals:
-            self._problem(origin, f"stray word {word!r} beside a mapping with '='")
+            self.problem(origin, f"stray word {word!r} beside a mapping with '='")
         elif not source or not target:
-            self._problem(origin, f"{word!r} lacks a side; write SOURCE=DESTINATION without blanks")
+            self.problem(origin, f"{word!r} lacks a side; write SOURCE=DESTINATION without blanks")
         else:
-            self._add(source, target, origin)
+            self.add(source, target, origin, terms)
 
-    def _add(self, source: str, target: str, origin: Origin) -> None:
+    def add(self, source: str, target: str, origin: Origin, terms: Terms | None = None) -> None:
+        """Read one mapping; what is wrong with it is a problem."""
         try:
-            rule = Rule(
-                _read("source", source, _source), _read("destination", target, _target), origin
-            )
+            here, there = _read("source", source, _source), _read("destination", target, _target)
+            rule = Rule(here, there, origin, terms)
             _check(rule)
             if self._is_new(rule):
                 self.rules.append(rule)
         except ValueError as problem:
-            self._problem(origin, str(problem))
+            self.problem(origin, str(problem))
 
     def _is_new(self, rule: Rule) -> bool:
         """Whether nobody asked for the same before.
@@ -231,17 +231,18 @@ class _Reader:
         if tag is None:
             parts = (source.registry.host, source.path, source.tag, source.digest)
             count = len(self._known)
-            self._known.add((*parts, target.registry.host, target.path, target.tag))
+            self._known.add((*parts, target.registry.host, target.path, target.tag, rule.terms))
             return len(self._known) > count
         other = self._taken.setdefault((target.registry.host, target.path, tag), rule)
-        if other is not rule and other.source != source:
+        if other is not rule and (other.source, other.terms) != (source, rule.terms):
             raise ValueError(
                 f"{target.reference(source)} is the destination of two sources, "
                 f"{other.source} ({other.origin}) and {source}"
             )
         return other is rule
 
-    def _problem(self, origin: Origin, text: str) -> None:
+    def problem(self, origin: Origin, text: str) -> None:
+        """Note what is wrong at a place."""
         self.problems.append(f"{origin}: {text}")
 
 

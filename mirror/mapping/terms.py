@@ -23,7 +23,7 @@ class Prune:
 class Terms:
     """How one mapping is carried out."""
 
-    name: str = ""
+    name: str = field(default="", compare=False)
     """What it is called where its outcome is told; empty for its place."""
     choice: Choice = field(default=ALL)
     prune: Prune | None = None
@@ -35,6 +35,18 @@ class Terms:
     """Whether what refers to an image comes with it."""
     require_referrers: bool = False
     """Whether an image fails to which nothing refers."""
+
+    @property
+    def wanted(self) -> str:
+        """Say what of an image is wanted, so that two sayings are equal if the wants are."""
+        said = []
+        if self.selection is not None:
+            kept = " in the whole index" if self.selection.keep_index else ""
+            names = [*map(str, self.selection.platforms)]
+            if self.selection.pattern is not None:
+                names.append(f"/{self.selection.pattern.pattern}/")
+            said.append(",".join(sorted(names)) + kept)
+        return "; ".join([*said, "referrers"] if self.referrers else said)
 
     @classmethod
     def of(cls, options: Options) -> Self:

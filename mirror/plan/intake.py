@@ -51,8 +51,9 @@ class Intake:
 
     def admit(self) -> None:
         """Open as many pairs as there is room for."""
-        window = _OPEN_PER_SLOT * self._options.max_per_registry
         for on, queue in list(self._queues.items()):
+            slots = max(self._options.limit_at(registry.host) for registry in on)
+            window = _OPEN_PER_SLOT * slots
             while queue and self._open_on[on] < window:
                 self._open_on[on] += 1
                 self._opened(pair(queue.popleft()))

@@ -25,6 +25,7 @@ from mirror.events import (
 from mirror.image.digest import Digest
 from mirror.image.digesttag import subject_of
 from mirror.image.manifest import Descriptor
+from mirror.image.reference import Reference
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import Rule
 from mirror.mapping.terms import Terms
@@ -36,7 +37,9 @@ from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.intake import Intake, Route, route
 from mirror.plan.knowledge import Knowledge
 from mirror.plan.listings import Listings
+from mirror.plan.memory import Recall, Remembered, nothing
 from mirror.plan.node import Node
+from mirror.plan.pruning import Pruner
 from mirror.plan.task import Answer, Resolve, Task
 
 
@@ -63,6 +66,9 @@ class _Image(Asker):
     requests: int = 1
     """How many may be sent at once to copy it, as far as anybody can tell."""
     destination: Digest | None = None
+    remembered: Remembered | None = None
+    """What spares asking the destination, as long as the source names what it did then."""
+    recalled: bool = False
 
     @property
     def abandoned(self) -> bool:
@@ -73,15 +79,20 @@ class _Image(Asker):
 class Planner:
     """What is wanted, what is there, what is asked."""
 
-    def __init__(self, rules: Iterable[Rule], options: Options) -> None:
+    def __init__(self, rules: Iterable[Rule], options: Options, recall: Recall = nothing) -> None:
         self.events: list[Event] = []
         """What was decided; whoever tells it empties the list."""
         self._options = options
         self._usual = Terms.of(options)
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
-        listings = Listings(self._inquiry)
-        self._intake = Intake(self._inquiry, listings, options, self._note, self._open_image)
+        self._recall = recall
+        self._listings = listings = Listings(self._inquiry)
+        self._pruner = Pruner(
+            self._inquiry, listings, self._is_claimed, self._note, rehearsing=options.dry_run
+        )
+        watch = self._pruner
+        self._intake = Intake(self._inquiry, listings, options, self._note, self._open_image, watch)
         self._gathering = Gathering(self._inquiry, listings, self._knowledge, options)
         self._open: dict[_Image, None] = {}
         self._foreseen: Counter[Route] = Counter()
@@ -90,6 +101,8 @@ class Planner:
     def tasks(self) -> list[Task]:
         """Take what is to be scheduled now; opens as many waiting images as there is room for."""
         self._intake.admit()
+        if not self._open and self._inquiry.idle:
+            self._pruner.begin()
         taken, self._inquiry.tasks = self._inquiry.tasks, []
         return taken
 
@@ -108,6 +121,7 @@ class Planner:
             if image.node is None or not image.node.begun:
                 self._settle(image, Status.DEFERRED)
         self._intake.defer()
+        self._pruner.abandon()
         settled = [e for e in self.events[before:] if isinstance(e, ImageSettled)]
         self.events.append(AdmissionClosed(len(settled)))
 
@@ -119,23 +133,44 @@ class Planner:
         for image in list(self._open):
             self._settle(image, Status.DEFERRED)
         self._intake.defer()
+        self._pruner.abandon()
+
+    def _is_claimed(self, destination: Reference) -> bool:
+        return self._intake.claims(destination)
 
     def _open_image(self, pair: Pair) -> None:
         terms = pair.terms or self._usual
         image = _Image(pair, terms, source=pair.source.digest, selection=terms.selection)
         self._open[image] = None
         self._foresee(route(pair), AT_LEAST)
+        known = self._recall(pair.destination, terms.wanted) if not self._options.force else None
+        if known is not None and not known.sampled and terms.choice.is_immutable(_tag(pair)):
+            self._recognize(image, known)
+            return
         # A digest needs no looking up: it says itself what it names.
-        if image.source is None:
+        if image.source is None and (listed := self._listings.described(pair.source)) is not None:
+            self._see_source(image, listed)
+        elif image.source is None:
             image.unanswered += 1
             task = Resolve(Side.SOURCE, pair.source)
             self._inquiry.ask(image, task, partial(self._source_known, image))
-        if not self._options.force:
-            image.unanswered += 1
-            task = Resolve(Side.DESTINATION, pair.destination)
-            self._inquiry.ask(image, task, partial(self._destination_known, image))
+        if known is not None and known.fresh:
+            image.remembered = known
+        elif not self._options.force:
+            self._ask_destination(image)
         if not image.unanswered:
             self._compare(image)
+
+    def _recognize(self, image: _Image, known: Remembered) -> None:
+        """Take an image for what it was when it was last looked at."""
+        image.recalled = True
+        image.source, image.destination = known.source, known.digest
+        self._settle(image, Status.UNCHANGED)
+
+    def _ask_destination(self, image: _Image) -> None:
+        image.unanswered += 1
+        task = Resolve(Side.DESTINATION, image.pair.destination)
+        self._inquiry.ask(image, task, partial(self._destination_known, image))
 
     def _source_known(self, image: _Image, answer: Answer | MirrorError) -> None:
         if isinstance(answer, MirrorError):
@@ -173,6 +208,15 @@ class Planner:
 
     def _compare(self, image: _Image) -> None:
         assert image.source is not None, "both sides have answered"
+        if (known := image.remembered) is not None:
+            image.remembered = None
+            if known.source != image.source:
+                self._ask_destination(image)
+                return
+            if not image.terms.referrers:
+                self._recognize(image, known)
+                return
+            image.recalled, image.destination = True, known.digest
         selection = image.selection
         there = image.source == image.destination and selection is None
         if there and not image.terms.referrers:
@@ -242,6 +286,10 @@ class Planner:
         if image.node is not None:
             image.node.failed = True  # so that nothing more is asked for it
         del self._open[image]
+        if status in (Status.FAILED, Status.DEFERRED):
+            self._pruner.failed(image.pair.destination)
+        elif image.source is not None and image.pair.destination.tag is None:
+            self._pruner.brought(image.pair.destination.repository, image.source)
         self._intake.close(image.pair)
         self._tell(image, status, error)
 
@@ -257,13 +305,28 @@ class Planner:
         moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
         if status is Status.PLANNED:
             moved = 0
-        digest = image.source
+        digest = image.destination if image.recalled else image.source
         if image.node is not None:
             digest = image.node.digest
             names = names[0], str(image.node.destination), names[2]
         self.events.append(
-            ImageSettled(*names, status, digest, moved, image.effort.attempts, error, image.source)
+            ImageSettled(
+                *names,
+                status,
+                digest,
+                moved,
+                image.effort.attempts,
+                error,
+                image.source,
+                wanted=image.terms.wanted,
+                recalled=image.recalled,
+            )
         )
+
+
+def _tag(pair: Pair) -> str:
+    """The tag of a source, empty for none."""
+    return pair.source.tag or ""
 
 
 def _list_of(image: _Image) -> Digest | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mirror.events import Landing
 from mirror.plan.task import (
     CopyBlob,
+    DeleteManifest,
     FindBlob,
     FindRepository,
     Landed,
@@ -48,7 +49,7 @@ class Summary:
         """Count a task; return what carrying it out would answer.
 
         Requests are those of a run in which nothing fails: POST and PUT for a
-        blob, POST for a mount, one PUT for a manifest, GET and PUT for a list.
+        blob, POST for a mount, one PUT for a manifest, GET and PUT for a list, DELETE.
         """
         match task:
             case CopyBlob(mount_from=None):
@@ -63,6 +64,9 @@ class Summary:
                 share.requests += 1
                 share.manifests += 1
                 share.bytes_written += len(task.manifest.content)
+            case DeleteManifest():
+                self._share(task.reference.repository.registry.host).requests += 1
+                return True
             case MergeReferrers():
                 share = self._share(task.repository.registry.host)
                 share.requests += 2

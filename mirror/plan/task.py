@@ -27,6 +27,7 @@ class Rank(IntEnum):
     READ = 3
     RESOLVE = 4
     LIST = 5
+    DELETE = 6
 
 
 Flight = tuple[Registry, Digest]
@@ -123,10 +124,11 @@ class Resolve(Task):
 
 @dataclass(frozen=True, slots=True)
 class ReadManifest(_OfRepository):
-    """What does this manifest of a source repository say?  Answer: the manifest, verified."""
+    """What does this manifest of a repository say?  Answer: the manifest, verified."""
 
     repository: Repository
     digest: Digest
+    side: Side = Side.SOURCE
     rank = Rank.READ
 
 
@@ -261,6 +263,23 @@ class PutManifest(Task):
     def registries(self) -> tuple[Registry, ...]:
         """See `Task`."""
         return (self.destination.repository.registry,)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteManifest(Task):
+    """Delete a tag, or a manifest by its digest.
+
+    Answer: True once it is not there, False where the registry deletes no tags.
+    """
+
+    reference: Reference
+    rank = Rank.DELETE
+    asks = False
+
+    @property
+    def registries(self) -> tuple[Registry, ...]:
+        """See `Task`."""
+        return (self.reference.repository.registry,)
 
 
 @dataclass(frozen=True, slots=True)

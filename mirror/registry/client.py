@@ -1,4 +1,4 @@
-"""One repository of one registry: resolve, manifest, read, has, open, write, put, referrers, tags.
+"""One repository of one registry: look, read, write, list, delete.
 
 Every answer is checked here, once, and every failure says which side, which
 reference, what was attempted and what came back.
@@ -20,12 +20,13 @@ from mirror.errors import (
     RegistryError,
     Side,
     SizeMismatch,
+    Unsupported,
 )
 from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
 from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
-from mirror.image.reference import Repository
+from mirror.image.reference import Reference, Repository
 from mirror.image.referrers import merged
 from mirror.registry.acquaintance import Acquaintance
 from mirror.registry.names import names
@@ -38,6 +39,7 @@ from mirror.registry.uploads import Uploads
 from mirror.registry.work import Work
 from mirror.wire.content import (
     ask_blob,
+    ask_delete_manifest,
     ask_manifest,
     ask_put_manifest,
     ask_repository,
@@ -50,6 +52,10 @@ from mirror.wire.listing import Names, tags_of
 from mirror.wire.message import Send
 from mirror.wire.referrers import Fallback, ReferrerList, Referrers
 
+_GONE = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+# What registries say that delete digests only, in answer to a tag.
+_NO_TAGS = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED)
+_DELETE = "Turn deletion on at the registry, REGISTRY_STORAGE_DELETE_ENABLED=true for distribution."
 _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Codes that mean, in answer to a manifest, that something it names is not there.
 _MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
@@ -223,6 +229,20 @@ class Client:
                         raise Incomplete(error.message) from error
                     raise
                 _check_stored(manifest, stated_digest(reply))
+
+    async def delete(self, reference: Reference) -> bool:
+        """Delete a tag or a manifest; False if the registry deletes no tags.
+
+        Afterwards it is not there, whoever deleted it.
+        """
+        with self._work.doing("deleting", reference.target):
+            async with self._send(ask_delete_manifest(self._repository, reference.target)) as reply:
+                if reply.status in _NO_TAGS and reference.digest is None:
+                    return False
+                if reply.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                    raise Unsupported("405: nothing can be deleted here", hint=_DELETE)
+                await self._work.expect(reply, *_STORED, *_GONE)
+                return True
 
     async def referrers(
         self, subject: Digest, fallback: Fallback = Fallback.INSTEAD

@@ -38,13 +38,15 @@ class Endpoint:
         patience: Patience | None = None,
         pushed_back: Pushed | None = None,
         open_ahead: OpenAhead | None = None,
+        rate: float | None = None,
     ) -> None:
+        """``rate`` is how many requests are begun there in a second, at most."""
         self.challenge: Challenge | None = None
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._ping_send = send
         self._patience = patience or Patience()
-        self.ask = Retrying(send, self._patience, pushed_back).send
+        self.ask = Retrying(send, self._patience, pushed_back, rate).send
         """Send to an absolute address, in turn with all who ask this host."""
         self._plain = insecure or registry.is_loopback
         self._open_ahead = open_ahead

@@ -1,5 +1,6 @@
 """All registries of a run: one endpoint and one login each, over shared connections."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -58,7 +59,11 @@ class Registries:
             insecure: Transport(
                 tell, trust, proxies or Proxies(), options.timeouts, verify=not insecure
             )
-            for insecure in {options.insecure_source, options.insecure_destination}
+            for insecure in {
+                options.insecure_source,
+                options.insecure_destination,
+                *(bool(one.insecure) for one in options.registries.values()),
+            }
         }
         self._endpoints: dict[tuple[Registry, bool], tuple[Endpoint, Tokens]] = {}
         self._tell = tell
@@ -96,7 +101,21 @@ class Registries:
         How hard its requests were is noted in ``effort``.
         """
         reads = side is Side.SOURCE or not self._writes
-        needed = Scope.pull if reads else Scope.push
+        return self._client(repository, side, Scope.pull if reads else Scope.push, effort)
+
+    def deleting(self, repository: Repository, effort: Effort | None = None) -> Client:
+        """Return the client of a destination repository that may delete there."""
+        separate = seed(repository.registry.host).delete_scope
+        needed = Scope.delete if separate else Scope.push
+        return self._client(repository, Side.DESTINATION, needed, effort)
+
+    def _client(
+        self,
+        repository: Repository,
+        side: Side,
+        needed: Callable[[str], Scope],
+        effort: Effort | None,
+    ) -> Client:
         if repository.registry.is_local:
             send: Send = self._folders.local(repository).send
         else:
@@ -115,7 +134,7 @@ class Registries:
         if registry.is_local:
             return
         endpoint, _ = self._endpoint(registry, side)
-        endpoint.foresee(min(connections, self._options.max_per_registry))
+        endpoint.foresee(min(connections, self._options.limit_at(registry.host)))
 
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> Names:
         """Return a page of a source registry's repositories; see `ListCatalog`."""
@@ -134,7 +153,8 @@ class Registries:
     def _acquaintance(self, registry: Registry) -> Acquaintance:
         if (known := self._acquaintances.get(registry)) is None:
             habit = seed(registry.host)
-            if (chunk := self._options.chunk_size) is not None:
+            options = self._options
+            if (chunk := options.at(registry.host).chunk_size or options.chunk_size) is not None:
                 habit = replace(habit, method=Method.CHUNKED, chunk=chunk, whole_limit=None)
             known = self._acquaintances[registry] = Acquaintance(habit, self._tell)
         return known
@@ -159,6 +179,8 @@ class Registries:
         at_source = side is Side.SOURCE
         options = self._options
         insecure = options.insecure_source if at_source else options.insecure_destination
+        if (own := options.at(registry.host).insecure) is not None:
+            insecure = own
         if (known := self._endpoints.get((registry, insecure))) is None:
             transport, patience = self._transports[insecure], self.patience
             endpoint = Endpoint(
@@ -168,6 +190,7 @@ class Registries:
                 patience=patience,
                 pushed_back=self._pushed_back(registry),
                 open_ahead=partial(self._open_ahead, transport),
+                rate=options.at(registry.host).requests_per_second,
             )
             known = endpoint, Tokens(Retrying(transport.send, patience).send)
             self._endpoints[registry, insecure] = known

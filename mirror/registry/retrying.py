@@ -14,6 +14,7 @@ from mirror.registry.patience import Patience
 from mirror.wire.health import Health
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.patience import concerns_host, passes
+from mirror.wire.rate import Bucket
 
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
@@ -33,7 +34,10 @@ class Retrying:
         send: Send,
         patience: Patience,
         pushed_back: Pushed | None = None,
+        rate: float | None = None,
     ) -> None:
+        """``rate`` is how many requests are begun in a second, at most."""
+        self._bucket = Bucket(rate) if rate is not None else None
         self._send = send
         self._patience = patience
         self._pushed_back = pushed_back
@@ -53,6 +57,8 @@ class Retrying:
         while True:
             if not request.urgent:
                 await self._admit()
+            if self._bucket is not None:
+                await self._patience.sleep(self._bucket.turn(self._patience.clock()))
             begun = False
             try:
                 async with self._send(request) as reply:

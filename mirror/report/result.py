@@ -20,6 +20,8 @@ from mirror.events import (
     ImageSettled,
     Landing,
     ManifestPushed,
+    PruneSettled,
+    Pruning,
     QuotaSeen,
     RequestSent,
     Status,
@@ -40,6 +42,8 @@ class Result:
     manifests_pushed: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     quotas: dict[str, QuotaSeen] = field(default_factory=dict)
+    prunes: list[PruneSettled] = field(default_factory=list)
+    pruned: Counter[Pruning] = field(default_factory=Counter)
 
     def take(self, event: Event) -> None:
         """Take the next event."""
@@ -51,6 +55,9 @@ class Result:
             case ImageSettled():
                 self.images.append(event)
                 self.statuses[event.status] += 1
+            case PruneSettled():
+                self.prunes.append(event)
+                self.pruned[event.outcome] += 1
             case BlobLanded():
                 self.blobs[event.landing] += 1
                 self.blob_bytes[event.landing] += event.size
@@ -63,7 +70,10 @@ class Result:
         if self.statuses[Status.FAILED]:
             differ = all(isinstance(image.error, Differs) for image in self.failures)
             return ExitCode.DIFFERENT if differ else ExitCode.FAILED
-        return ExitCode.UNFINISHED if self.statuses[Status.DEFERRED] else ExitCode.DONE
+        if self.pruned[Pruning.FAILED] or self.pruned[Pruning.REFUSED]:
+            return ExitCode.FAILED
+        left = self.statuses[Status.DEFERRED] or self.pruned[Pruning.DEFERRED]
+        return ExitCode.UNFINISHED if left else ExitCode.DONE
 
     @property
     def failures(self) -> list[ImageSettled]:
@@ -78,6 +88,8 @@ class Result:
             "duration_seconds": round(duration_seconds, 3),
             "summary": self._summary(),
         }
+        if self.prunes:
+            head["pruned"] = [_prune_entry(prune) for prune in self.prunes]
         # One entry after the other: as objects they would take several times the memory.
         entries = b",".join(_line(image) for image in self.images)
         images = b"[%b\n  ]" % entries if entries else b"[]"
@@ -110,6 +122,7 @@ class Result:
             "blobs_mounted": self.blobs[Landing.MOUNTED],
             "blobs_present": self.blobs[Landing.PRESENT],
             "manifests_pushed": self.manifests_pushed,
+            "tags_pruned": self.pruned[Pruning.PRUNED],
             "requests": dict(sorted(self.requests.items())),
         }
 
@@ -135,9 +148,21 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "attempts": image.attempts,
         "error": _failure(image.error) if image.error is not None else None,
     }
+    if image.recalled:
+        entry["recalled"] = True
     if image.differences:
         entry["differences"] = [_differing(one) for one in image.differences]
     return entry
+
+
+def _prune_entry(prune: PruneSettled) -> dict[str, object]:
+    return {
+        "destination": prune.destination,
+        "origin": prune.origin,
+        "digest": str(prune.digest) if prune.digest is not None else None,
+        "status": str(prune.outcome),
+        "error": _failure(prune.error) if prune.error is not None else None,
+    }
 
 
 def _differing(one: Difference) -> dict[str, str | None]:

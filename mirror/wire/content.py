@@ -53,6 +53,11 @@ def ask_put_manifest(repository: Repository, target: str, manifest: Manifest) ->
     )
 
 
+def ask_delete_manifest(repository: Repository, target: str) -> Request:
+    """Ask to delete a tag, or a manifest by its digest."""
+    return Request("DELETE", f"/v2/{repository.path}/manifests/{target}")
+
+
 def described(reply: Reply) -> Descriptor | None:
     """Read what a HEAD says of a manifest; None if it says too little to rely on."""
     digest = stated_digest(reply)

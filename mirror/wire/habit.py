@@ -42,6 +42,8 @@ class Habit:
     """Whether it takes chunks at all."""
     mounts: bool = True
     """Whether it mounts blobs when asked to."""
+    delete_scope: bool = True
+    """Whether a token must say that it allows deleting, and not only writing."""
     resumes: bool = True
     """Whether it can be believed when it says how much of an upload it has."""
 
@@ -100,7 +102,7 @@ _SEEDS = (
     (r"ghcr\.io", Habit(chunk=4 * MIB, resumes=False)),
     (r".*-docker\.pkg\.dev|(.*\.)?gcr\.io", Habit(chunks=False)),
     (r".*\.jfrog\.io|.*artifactory.*", Habit(Method.STREAMED, resumes=False)),
-    (r"quay\.io", Habit(resumes=False)),
+    (r"quay\.io", Habit(resumes=False, delete_scope=False)),
 )
 
 

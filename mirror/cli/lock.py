@@ -1,0 +1,62 @@
+"""A file that one run holds, so that no two overlap; whatever ends the run lets go of it.
+
+The system keeps the lock, not the file: a run that was killed holds nothing, and the file
+that it leaves behind says nothing.
+"""
+
+import fcntl
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from mirror.errors import Locked, UsageError
+
+# Bytes of what a holder says of itself.
+_SAYING_LIMIT = 400
+
+
+def path_for(configuration: str) -> Path:
+    """Return the lock of a configuration: the same for every run of this user's."""
+    name = hashlib.sha256(os.path.realpath(configuration).encode()).hexdigest()[:16]
+    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(folder, f"mirror-{os.getuid()}-{name}.lock")
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock while the block lasts; raise Locked, which says by whom it is held.
+
+    Raises UsageError if there can be no such file.
+    """
+    # The name is known beforehand, so somebody else may have put a link there.
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: {error.strerror}", hint="Name a file that can be written with --lock."
+        ) from error
+    try:
+        _take(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, _SAYING_LIMIT, 0).decode(errors="replace").strip()
+        raise Locked(
+            f"another run is under way: {holder or 'it does not say who it is'} ({path})"
+        ) from error
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
+    saying = f"process {os.getpid()} on {socket.gethostname()}, since {since}\n"
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, saying.encode(), 0)

@@ -1,0 +1,135 @@
+"""The options that copy, sync and verify have in common, declared once.
+
+A command that takes a `Shared` is given all of them on its command line; see `spread`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from mirror.cli import parameters as given
+from mirror.cli import trust, values
+from mirror.options import (
+    DEFAULT_MAX_PER_REGISTRY,
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUTS,
+    Options,
+    Timeouts,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What a caller said; secrets are not shown."""
+
+    skip_missing: given.SkipMissing = False
+    skip_mount: given.SkipMount = False
+    fail_fast: given.FailFast = False
+    chunk_size: given.ChunkSize = None
+    ledger: given.Ledger = None
+    recheck: given.Recheck = given.DEFAULT_RECHECK
+    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
+    max_registry: given.MaxRegistry = None
+    retries: given.Retries = DEFAULT_RETRIES
+    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall
+    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect
+    commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit
+    limit_rate: given.LimitRate = None
+    deadline: given.Deadline = None
+    authfile: trust.Authfile = None
+    src_creds: trust.SourceCredentials = field(default=None, repr=False)
+    dest_creds: trust.DestinationCredentials = field(default=None, repr=False)
+    src_registry_token: trust.SourceToken = field(default=None, repr=False)
+    dest_registry_token: trust.DestinationToken = field(default=None, repr=False)
+    certificate_authority: trust.CertificateAuthority = None
+    skip_multiple_scopes: trust.SkipMultipleScopes = False
+    insecure: trust.Insecure = False
+    src_tls_verify: trust.SourceTlsVerify = True
+    dest_tls_verify: trust.DestinationTlsVerify = True
+    output: given.OutputFormat = given.Output.TEXT
+    report: given.Report = None
+    retry_file: given.RetryFile = None
+    metrics: given.Metrics = None
+    progress: given.Progress = given.Show.AUTO
+    quiet: given.Quiet = False
+    verbose: given.Verbose = False
+
+    def options(self, folder: Path = Path(), **more: Any) -> Options:
+        """Return what the run is asked for, with what else the command knows."""
+        rate, deadline, chunk = self.limit_rate, self.deadline, self.chunk_size
+        return Options(
+            folder=folder,
+            skip_missing=self.skip_missing,
+            skip_mount=self.skip_mount,
+            fail_fast=self.fail_fast,
+            insecure_source=self.insecure or not self.src_tls_verify,
+            insecure_destination=self.insecure or not self.dest_tls_verify,
+            max_per_registry=self.max_per_registry,
+            max_registry=self.max_registry,
+            retries=self.retries,
+            timeouts=Timeouts(
+                connect=self.connect_timeout, stall=self.stall_timeout, commit=self.commit_timeout
+            ),
+            limit_rate=values.rate(rate) if rate is not None else None,
+            deadline=values.deadline(deadline) if deadline is not None else None,
+            chunk_size=values.size(chunk) if chunk is not None else None,
+            skip_multiple_scopes=self.skip_multiple_scopes,
+            certificate_authority=self.certificate_authority,
+            ledger=self.ledger,
+            recheck=values.period(self.recheck),
+            **more,
+        )
+
+    def logins(self) -> dict[str, Any]:
+        """Name the logins, unread."""
+        return {
+            "authfile": self.authfile,
+            "source_credentials": self.src_creds,
+            "source_token": self.src_registry_token,
+            "destination_credentials": self.dest_creds,
+            "destination_token": self.dest_registry_token,
+        }
+
+    def telling(self) -> values.Telling:
+        """Say how much is told, how, and where it is written down."""
+        silent = self.quiet and self.progress is given.Show.AUTO
+        return values.Telling(
+            json=self.output is given.Output.JSON,
+            progress="none" if silent else str(self.progress),
+            verbosity=self.verbose - self.quiet,
+            outputs=values.Outputs(
+                report=self.report, retry_file=self.retry_file, metrics=self.metrics
+            ),
+        )
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose last parameter is ``shared`` all shared options instead of it.
+
+    The command line is read from a function's signature, in which each option needs a
+    parameter of its own.
+    """
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.name != "shared"]
+    names = [one.name for one in fields(Shared)]
+    common = [
+        inspect.Parameter(
+            one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type
+        )
+        for one in fields(Shared)
+    ]
+
+    @wraps(command)
+    def spread_out(**words: Any) -> None:
+        shared = Shared(**{name: words.pop(name) for name in names})
+        command(**words, shared=shared)
+
+    parameters = [*own, *common]
+    spread_out.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    )
+    spread_out.__annotations__ = {one.name: one.annotation for one in parameters}
+    return spread_out

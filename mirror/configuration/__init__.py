@@ -1,0 +1,1 @@
+"""What `mirror sync` was asked for: a YAML file, read with every problem at its place."""

@@ -1,0 +1,103 @@
+"""Which tags are chosen by their names."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.image.digest import Digest
+from mirror.image.platform import Platform
+from mirror.image.selection import Selection
+from mirror.mapping.choice import ALL, Age, Choice, Pattern, Pin
+from mirror.mapping.terms import Terms
+from mirror.mapping.version import Range
+from mirror.options import Options
+
+TAGS = ["v1.0", "v1.1", "v1.1-rc1", "v2.0", "latest", "nightly-7"]
+_TAG = st.text(st.sampled_from("v12.-rcx"), min_size=1, max_size=8)
+
+
+def patterns(*texts: str) -> tuple[Pattern, ...]:
+    return tuple(Pattern.parse(text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("choice", "covered"),
+    [
+        (ALL, TAGS),
+        (Choice(include=patterns("v*")), ["v1.0", "v1.1", "v1.1-rc1", "v2.0"]),
+        (Choice(include=patterns("v1.?", "latest")), ["v1.0", "v1.1", "latest"]),
+        (Choice(include=patterns("v[12].0")), ["v1.0", "v2.0"]),
+        (Choice(include=patterns(r"regex:v\d\.\d")), ["v1.0", "v1.1", "v2.0"]),
+        (Choice(exclude=patterns("*-rc*", "latest")), ["v1.0", "v1.1", "v2.0", "nightly-7"]),
+        (Choice(include=patterns("v*"), exclude=patterns("*-rc*")), ["v1.0", "v1.1", "v2.0"]),
+        (Choice(semver=Range.parse(">=1.1")), ["v1.1", "v2.0"]),
+        (Choice(semver=Range.parse(">=1.1"), exclude=patterns("v2*")), ["v1.1"]),
+    ],
+)
+def test_a_choice_covers_what_all_of_it_holds_for(choice: Choice, covered: list[str]) -> None:
+    assert [tag for tag in TAGS if choice.covers(tag)] == covered
+
+
+def test_a_pinned_tag_is_not_looked_for_in_the_list() -> None:
+    pin = Pin("v1.0", Digest.of(b"x"))
+
+    assert not [tag for tag in TAGS if Choice(pins=(pin,)).covers(tag)]
+    kept = Choice(pins=(pin,), include=patterns("v*.0"))
+    assert [tag for tag in TAGS if kept.covers(tag)] == ["v2.0"]
+
+
+def test_a_pattern_is_the_whole_name() -> None:
+    assert not Pattern.parse("1").matches("v1.0")
+    assert not Pattern.parse("regex:1").matches("v1.0")
+    assert str(Pattern.parse("regex:1")) == "regex:1"
+
+
+@pytest.mark.parametrize("text", ["", "regex:", "regex:(("])
+def test_what_is_no_pattern_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"pattern|expression"):
+        Pattern.parse(text)
+
+
+def test_the_newest_are_by_version_and_not_by_letter() -> None:
+    tags = ["v9.0", "v10.0", "v2.0", "latest", "v10.0-rc1"]
+
+    assert Choice(newest=2).newest_versions(tags) == ["v10.0", "v10.0-rc1"]
+    assert Choice(newest=3).newest_versions(tags) == ["v10.0", "v10.0-rc1", "v9.0"]
+
+
+def test_two_names_of_one_version_are_one() -> None:
+    assert Choice(newest=1).newest_versions(["1.0.0", "v1", "0.9"]) == ["v1", "1.0.0"]
+
+
+@given(st.lists(_TAG), st.integers(1, 5))
+def test_the_newest_are_no_older_than_any_left_out(tags: list[str], count: int) -> None:
+    newest = Choice(newest=count).newest_versions(tags)
+
+    assert set(newest) <= set(tags)
+    assert set(Choice(newest=count + 1).newest_versions(tags)) >= set(newest)
+
+
+def test_only_what_is_newest_by_creation_has_to_be_dated() -> None:
+    assert Choice(newest=1, age=Age.CREATED).by_creation
+    assert not Choice(newest=1).by_creation
+    assert not Choice(age=Age.CREATED).by_creation
+
+
+def test_two_wants_are_said_alike_only_if_they_are() -> None:
+    one = Selection((Platform.parse("linux/amd64"), Platform.parse("linux/arm64")))
+    other = Selection(tuple(reversed(one.platforms)))
+    kept = replace(one, keep_index=True)
+
+    assert Terms(selection=one).wanted == Terms(selection=other).wanted
+    assert Terms().wanted == ""
+    said = {Terms(selection=want, referrers=also).wanted
+            for want in (None, one, kept) for also in (False, True)}  # fmt: skip
+    assert len(said) == 6
+
+
+def test_options_say_the_terms_of_mappings_that_say_nothing() -> None:
+    options = Options(referrers=True, require_referrers=True)
+
+    assert Terms.of(options) == Terms(referrers=True, require_referrers=True)
