@@ -98,6 +98,8 @@ class ImageSettled:
     """What the source names, which is another manifest where platforms were chosen."""
     differences: tuple[Difference, ...] = ()
     """What a verification found at the destination, or has repaired there."""
+    rule: str = ""
+    """What the mapping is called that asked for it, if it has a name."""
     wanted: str = ""
     """What of it was wanted, where that is not all and nothing besides."""
     recalled: bool = False
@@ -114,6 +116,8 @@ class PruneSettled:
     outcome: Pruning
     digest: Digest | None = None
     error: MirrorError | None = None
+    rule: str = ""
+    """See `ImageSettled`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,16 @@ def verify(
     _call("mirror.cli.copying", *asked, options, shared.logins(), shared.telling(), verifying=True)
 
 
+@app.command(help=texts.REPORT)
+def report(
+    run: given.RunReport,
+    html: given.Html = None,
+    before: given.Before = None,
+) -> None:
+    """Tell what a run came to."""
+    _call("mirror.cli.reporting", run, html, before)
+
+
 @app.command(help=texts.INSPECT)
 def inspect(
     reference: given.Image,

@@ -300,6 +300,22 @@ Metrics = Annotated[
         meaning="Write the run as Prometheus text to this file, for the node exporter.",
     ),
 ]
+RunReport = Annotated[
+    str, typer.Argument(metavar="RUN.json", help="What a run wrote with --report.")
+]
+Html = Annotated[
+    Path | None,
+    option(_OUTPUT, "--html", metavar="PATH", meaning="Write a page to this file."),
+]
+Before = Annotated[
+    str | None,
+    option(
+        _OUTPUT,
+        "--before",
+        metavar="RUN.json",
+        meaning="Compare with this run, such as that of the night before.",
+    ),
+]
 Progress = Annotated[
     Show,
     option(

@@ -103,7 +103,7 @@ class Teller:
 
     def take(self, event: Event) -> None:
         """Take the next event."""
-        self.result.take(event)
+        self.result.take(event, self.seconds)
         self.progress.take(event)
         match event:
             case ImageSettled():

@@ -8,6 +8,7 @@ MIRROR = """Copy container images and other OCI artifacts from registry to regis
   mirror --file mappings.txt      the same, from a file; - is standard input
   mirror sync CONFIG.yaml         keep repositories and catalogs in step
   mirror verify SRC=DST ...       compare both sides to the last blob
+  mirror report RUN.json          what a run came to, as a page with --html
 
 Run `mirror copy --help` for the options of a copy.
 """
@@ -89,6 +90,18 @@ Exit codes:
   3    a difference was found
   5    a deadline or a registry's quota came first; what is left is deferred
   130  interrupted (143: terminated)
+"""
+
+REPORT = """Tell what a run came to, from its report: in a few lines, or as a page.
+
+\b
+Examples:
+  mirror report run.json
+  mirror report run.json --html run.html
+  mirror report tonight.json --before yesterday.json --html night.html
+
+\b
+The page is one file: no script, nothing from outside, light and dark.
 """
 
 INSPECT = """Show what is behind a reference: digest, platforms, layers, referrers and tags.

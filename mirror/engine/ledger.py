@@ -14,7 +14,7 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import Self
 
-from mirror.errors import MirrorError, UsageError
+from mirror.errors import MirrorError, Side, UsageError
 from mirror.events import Event, ImageSettled, PruneSettled, Pruning, Status
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference
@@ -55,7 +55,8 @@ class Ledger:
         self._recheck = recheck
         self._clock = clock
         self._random = random or SystemRandom()
-        self._waiting: list[tuple[str, str, str, str, float]] = []
+        self._waiting: list[tuple[str, tuple[str | float, ...]]] = []
+        """Statements that are not carried out yet, in their order."""
         try:
             self._file = sqlite3.connect(path)
             self._prepare()
@@ -94,17 +95,19 @@ class Ledger:
         match event:
             case ImageSettled(status=Status.COPIED | Status.UNCHANGED, recalled=False):
                 self._remember(event)
-            case ImageSettled(status=Status.FAILED):
-                self._file.execute(_FORGET, (event.destination,))
+            case ImageSettled(status=Status.FAILED) if _is_about_destination(event.error):
+                self._do(_FORGET, event.destination)
             case PruneSettled(outcome=Pruning.PRUNED):
-                self._file.execute(_FORGET, (event.destination,))
+                self._do(_FORGET, event.destination)
 
     def _remember(self, image: ImageSettled) -> None:
         if image.digest is None:
             return
         source, digest = str(image.source_digest or image.digest), str(image.digest)
-        entry = image.destination, image.wanted, source, digest, self._clock()
-        self._waiting.append(entry)
+        self._do(_REMEMBER, image.destination, image.wanted, source, digest, self._clock())
+
+    def _do(self, statement: str, *values: str | float) -> None:
+        self._waiting.append((statement, values))
         if len(self._waiting) >= _BATCH:
             self._write()
 
@@ -122,10 +125,17 @@ class Ledger:
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
         try:
-            self._file.executemany(_REMEMBER, waiting)
+            for statement, values in waiting:
+                self._file.execute(statement, values)
             self._file.commit()
         except sqlite3.Error as error:
             problem = f"{self._path}: the ledger cannot be written: {error}"
             raise MirrorError(
                 problem, hint="The images are done; the next run asks more."
             ) from error
+
+
+def _is_about_destination(error: MirrorError | None) -> bool:
+    """Whether what failed says something of a destination; a source's trouble does not."""
+    place = error.place if error is not None else None
+    return place is None or place.side is Side.DESTINATION

@@ -19,6 +19,11 @@ class Prune:
     """Percent of the tags that a mapping covers in a repository, or in all, at most."""
 
 
+def name_of(terms: "Terms | None") -> str:
+    """What a mapping on these terms is called; empty for nothing in particular."""
+    return terms.name if terms is not None else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """How one mapping is carried out."""

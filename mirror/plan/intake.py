@@ -11,6 +11,7 @@ from mirror.errors import MirrorError, NotFound, Place, Refused, Side
 from mirror.events import Event, ImageSettled, ImagesFound, Status
 from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
+from mirror.mapping.terms import name_of
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
 from mirror.plan.discovery import Discovery, Watch
@@ -106,12 +107,13 @@ class Intake:
 
     def _settle(self, pair: Pair, status: Status, error: MirrorError | None = None) -> None:
         names = str(pair.source), str(pair.destination), str(pair.origin)
-        self._tell(ImageSettled(*names, status, error=error))
+        self._tell(ImageSettled(*names, status, error=error, rule=name_of(pair.terms)))
 
     def _settle_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:
         source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
         self._tell(ImagesFound(1))
-        self._tell(ImageSettled(source, destination, origin, status, error=error))
+        name = name_of(rule.terms)
+        self._tell(ImageSettled(source, destination, origin, status, error=error, rule=name))
 
 
 def route(pair: Pair) -> Route:

@@ -318,6 +318,7 @@ class Planner:
                 image.effort.attempts,
                 error,
                 image.source,
+                rule=image.terms.name,
                 wanted=image.terms.wanted,
                 recalled=image.recalled,
             )

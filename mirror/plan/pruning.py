@@ -22,7 +22,7 @@ from mirror.image.digesttag import is_digest_tag
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Origin, Rule
-from mirror.mapping.terms import Prune
+from mirror.mapping.terms import Prune, name_of
 from mirror.mapping.wildcard import covered
 from mirror.plan.inquiry import Asker, Inquiry, as_error
 from mirror.plan.listings import Listings
@@ -109,8 +109,9 @@ class Pruner:
 
     def abandon(self) -> None:
         """Delete nothing; tell of every mapping that would have been looked at."""
-        for key in self._groups():
-            self._settle(str(key[1]), key[0], Pruning.DEFERRED)
+        for members in self._groups().values():
+            rule = members[0][1]
+            self._settle(str(rule.target), rule, Pruning.DEFERRED)
         self._places.clear()
 
     def begin(self) -> None:
@@ -125,8 +126,7 @@ class Pruner:
         groups: defaultdict[tuple[Origin, str], list[tuple[Repository, Rule]]] = defaultdict(list)
         for repository, place in self._places.items():
             for rule in place.rules:
-                name = rule.terms.name if rule.terms is not None else ""
-                groups[rule.origin, name].append((repository, rule))
+                groups[rule.origin, name_of(rule.terms)].append((repository, rule))
         return dict(groups)
 
     def _begin(
@@ -155,11 +155,11 @@ class Pruner:
             gone = [reference for reference in left if not self._claims(reference)]
             group.covered += len(there)
             if reason := self._reason_to_keep(rule, place, repository) if gone else None:
-                self._refuse(str(repository), rule.origin, reason)
+                self._refuse(str(repository), rule, reason)
             else:
                 group.gone += gone
         elif not isinstance(answer, NotFound):
-            self._settle(str(repository), rule.origin, Pruning.FAILED, error=as_error(answer))
+            self._settle(str(repository), rule, Pruning.FAILED, error=as_error(answer))
         group.unanswered -= 1
         if not group.unanswered:
             self._delete(group)
@@ -181,7 +181,7 @@ class Pruner:
         gone, limit = len(group.gone), group.terms.max_percent
         if gone * 100 > limit * group.covered:
             words = f"{gone} of {group.covered} tags would be deleted, more than {limit:g} %"
-            self._refuse(str(group.rule.target), group.rule.origin, (words, _RAISE))
+            self._refuse(str(group.rule.target), group.rule, (words, _RAISE))
             return
         going = {repository: set[str]() for repository in {one.repository for one in group.gone}}
         for reference in group.gone:
@@ -217,7 +217,7 @@ class Pruner:
         elif user:
             place = Place(Side.DESTINATION, str(reference), "deleting the tag")
             used = Refused(f"this registry deletes digests only, and {user} uses this one", hint="")
-            self._settle(str(reference), group.rule.origin, Pruning.KEPT, digest, used.at(place))
+            self._settle(str(reference), group.rule, Pruning.KEPT, digest, used.at(place))
         else:
             by_digest = DeleteManifest(Reference(reference.repository, digest=digest))
             then = partial(self._digest_deleted, group, reference, digest)
@@ -236,26 +236,27 @@ class Pruner:
         answer: Answer | MirrorError,
     ) -> None:
         if answer is None:
-            self._settle(str(reference), group.rule.origin, self._done, digest)
+            self._settle(str(reference), group.rule, self._done, digest)
         else:
             error = as_error(answer)
-            self._settle(str(reference), group.rule.origin, Pruning.FAILED, digest, error)
+            self._settle(str(reference), group.rule, Pruning.FAILED, digest, error)
 
-    def _refuse(self, destination: str, origin: Origin, reason: tuple[str, str]) -> None:
+    def _refuse(self, destination: str, rule: Rule, reason: tuple[str, str]) -> None:
         words, hint = reason
         place = Place(Side.DESTINATION, destination, "pruning tags that have left their source")
         error = Refused(f"nothing was deleted: {words}", hint=hint).at(place)
-        self._settle(destination, origin, Pruning.REFUSED, error=error)
+        self._settle(destination, rule, Pruning.REFUSED, error=error)
 
     def _settle(
         self,
         destination: str,
-        origin: Origin,
+        rule: Rule,
         outcome: Pruning,
         digest: Digest | None = None,
         error: MirrorError | None = None,
     ) -> None:
-        self._tell(PruneSettled(destination, str(origin), outcome, digest, error))
+        origin, name = str(rule.origin), name_of(rule.terms)
+        self._tell(PruneSettled(destination, origin, outcome, digest, error, name))
 
 
 def _leads_to(rule: Rule, repository: Repository) -> bool:

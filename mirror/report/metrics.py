@@ -1,7 +1,7 @@
 """The run as metrics, in Prometheus' text format, for the node exporter's textfile collector.
 
 Every value is a gauge of the last run: a file that is replaced knows no counters.
-Only when all went well the last time is carried over from the file before.
+Only when all went well the last time, in all and by rule, is carried over from the file before.
 """
 
 import re
@@ -10,11 +10,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 
 from mirror.errors import ExitCode, Side
-from mirror.events import ImageSettled, Landing, Status
+from mirror.events import ImageSettled, Landing, Pruning, Status
 from mirror.report.result import Result
 
 _SUCCESS = "mirror_last_success_timestamp_seconds"
 _BEFORE = re.compile(rf"^{_SUCCESS} ([0-9.e+]+)$", re.MULTILINE)
+
+_RULE_BEFORE = re.compile(
+    r'^mirror_rule_last_success_timestamp_seconds\{rule="((?:[^"\\]|\\.)*)"\}'
+    r" ([0-9]+(?:\.[0-9]+)?)$",
+    re.MULTILINE,
+)
+_BEHIND = {Status.FAILED, Status.DEFERRED}
+_UNPRUNED = {Pruning.FAILED, Pruning.REFUSED, Pruning.DEFERRED}
 
 _Labels = tuple[tuple[str, str], ...]
 
@@ -35,6 +43,8 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
         _family("blob_bytes", "Bytes of these blobs.", sizes),
         _family("manifests", "Manifests that the last run pushed.",
                 {(): result.manifests_pushed}),
+        _family("pruned_tags", "Tags that had left their source, by what became of them.",
+                {_label("status", outcome): result.pruned[outcome] for outcome in Pruning}),
         _family("requests", "Requests of the last run, by registry.",
                 {_label("registry", host): count for host, count in result.requests.items()}),
         _family("failures", "Images that failed in the last run, by registry and error class.",
@@ -43,6 +53,7 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
         _family("exit_code", "What the last run told its caller.", {(): int(code)}),
         _family("end_timestamp_seconds", "When the last run ended.", {(): round(ended, 3)}),
     ]  # fmt: skip
+    families += _rules(result, ended, before)
     if success is not None:
         families.append(
             f"# HELP {_SUCCESS} When a run last ended with exit code 0.\n"
@@ -51,8 +62,34 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
     return "".join(families)
 
 
-def _family(name: str, meaning: str, samples: Mapping[_Labels, float]) -> str:
-    name = f"mirror_run_{name}"
+def _rules(result: Result, ended: float, before: str) -> list[str]:
+    """Return how each mapping with a name stands: what became of it, and how far it lags."""
+    if not (names := sorted({image.rule for image in result.images if image.rule})):
+        return []
+    images: Counter[_Labels] = Counter(
+        (("rule", image.rule), ("status", str(image.status)))
+        for image in result.images
+        if image.rule
+    )
+    behind = {image.rule for image in result.images if image.status in _BEHIND}
+    behind |= {prune.rule for prune in result.prunes if prune.outcome in _UNPRUNED}
+    known = {_unescaped(name): float(at) for name, at in _RULE_BEFORE.findall(before)}
+    success = {name: ended if name not in behind else known.get(name) for name in names}
+    times = {_label("rule", name): round(at, 3) for name, at in success.items() if at is not None}
+    lags = {labels: round(ended - at, 3) for labels, at in times.items()}
+    return [
+        _family("images", "Images of the last run, by rule and status.", images, "mirror_rule"),
+        _family("last_success_timestamp_seconds", "When a rule was last wholly in step.",
+                times, "mirror_rule"),
+        _family("lag_seconds", "How long before the end of the last run that was.",
+                lags, "mirror_rule"),
+    ]  # fmt: skip
+
+
+def _family(
+    name: str, meaning: str, samples: Mapping[_Labels, float], prefix: str = "mirror_run"
+) -> str:
+    name = f"{prefix}_{name}"
     lines = [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
     lines += [f"{name}{_shown(labels)} {samples[labels]}" for labels in sorted(samples)]
     return "\n".join(lines) + "\n"
@@ -95,6 +132,10 @@ def _label(name: str, value: str) -> _Labels:
 def _shown(labels: _Labels) -> str:
     pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
     return f"{{{pairs}}}" if pairs else ""
+
+
+def _unescaped(value: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], value)
 
 
 def _escaped(value: str) -> str:

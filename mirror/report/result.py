@@ -26,6 +26,7 @@ from mirror.events import (
     RequestSent,
     Status,
 )
+from mirror.report.timeline import Timeline
 
 SCHEMA = "mirror.report/v1"
 
@@ -44,9 +45,11 @@ class Result:
     quotas: dict[str, QuotaSeen] = field(default_factory=dict)
     prunes: list[PruneSettled] = field(default_factory=list)
     pruned: Counter[Pruning] = field(default_factory=Counter)
+    timeline: Timeline = field(default_factory=Timeline)
 
-    def take(self, event: Event) -> None:
-        """Take the next event."""
+    def take(self, event: Event, at: float = 0.0) -> None:
+        """Take the next event, so many seconds after the run began."""
+        self.timeline.take(event, at)
         match event:
             case QuotaSeen():
                 self.quotas[event.host] = event
@@ -88,6 +91,7 @@ class Result:
             "duration_seconds": round(duration_seconds, 3),
             "summary": self._summary(),
         }
+        head["timeline"] = self.timeline.document()
         if self.prunes:
             head["pruned"] = [_prune_entry(prune) for prune in self.prunes]
         # One entry after the other: as objects they would take several times the memory.
@@ -148,6 +152,8 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "attempts": image.attempts,
         "error": _failure(image.error) if image.error is not None else None,
     }
+    if image.rule:
+        entry["rule"] = image.rule
     if image.recalled:
         entry["recalled"] = True
     if image.differences:
@@ -160,6 +166,7 @@ def _prune_entry(prune: PruneSettled) -> dict[str, object]:
         "destination": prune.destination,
         "origin": prune.origin,
         "digest": str(prune.digest) if prune.digest is not None else None,
+        "rule": prune.rule,
         "status": str(prune.outcome),
         "error": _failure(prune.error) if prune.error is not None else None,
     }

@@ -1,14 +1,19 @@
 """Which images the mappings name, and what is said when they name none."""
 
+from typing import Any
+
 import pytest
 
 from mirror.errors import Denied, NotFound
 from mirror.events import Status
-from mirror.plan.task import ListCatalog, ListTags, Task
+from mirror.mapping.choice import Age, Choice, Pattern, Pin
+from mirror.mapping.terms import Terms
+from mirror.mapping.version import Range
+from mirror.plan.task import ListCatalog, ListTags, ReadCreation, Task
 from tests.plan.world import World, kinds
 
 
-def statuses(world: World, *lines: str, **options: bool | int) -> dict[str, Status]:
+def statuses(world: World, *lines: str, **options: Any) -> dict[str, Status]:
     return {image.source: image.status for image in world.mirror(*lines, **options)}
 
 
@@ -112,3 +117,91 @@ def test_a_missing_repository_is_skipped_if_that_was_asked_for() -> None:
     world.breaks = refusing(NotFound("404"), ListTags)  # type: ignore[assignment]
 
     assert statuses(world, "s.io/a=d.io/a", skip_missing=True) == {"s.io/a": Status.SKIPPED}
+
+
+def chosen(world: World, line: str, terms: Terms) -> list[str]:
+    """The tags that are copied."""
+    images = world.mirror(line, terms=terms)
+    assert {image.status for image in images} <= {Status.COPIED}
+    return sorted(image.source.rpartition(":")[2] for image in images)
+
+
+def versions() -> World:
+    world = World()
+    for number, tag in enumerate(("v1.0", "v1.1", "v1.1-rc1", "v10.0", "latest")):
+        world.image(tag, name=f"s.io/app:{tag}")
+        world.created[f"s.io/app:{tag}"] = float(-number)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("choice", "tags"),
+    [
+        (Choice(include=(Pattern.parse("v1.*"),)), ["v1.0", "v1.1", "v1.1-rc1"]),
+        (Choice(semver=Range.parse(">=1.1")), ["v1.1", "v10.0"]),
+        (Choice(newest=1), ["v10.0"]),
+        (Choice(newest=2, exclude=(Pattern.parse("*rc*"),)), ["v1.1", "v10.0"]),
+        (Choice(newest=2, age=Age.CREATED), ["v1.0", "v1.1"]),
+        (Choice(newest=9, age=Age.CREATED), ["latest", "v1.0", "v1.1", "v1.1-rc1", "v10.0"]),
+    ],
+)
+def test_of_the_tags_there_are_some_are_chosen(choice: Choice, tags: list[str]) -> None:
+    assert chosen(versions(), "s.io/app=d.io/app", Terms(choice=choice)) == tags
+    assert chosen(versions(), "s.io/*=d.io/m/*", Terms(choice=choice)) == tags
+
+
+def test_a_choice_is_of_what_the_source_says() -> None:
+    terms = Terms(choice=Choice(newest=1))
+
+    assert chosen(versions(), "s.io/app:v1.*=d.io/app", terms) == ["v1.1"]
+
+
+def test_a_pinned_tag_names_its_digest_whatever_the_source_says() -> None:
+    world = versions()
+    pinned = world.image("pinned")
+    choice = Choice(pins=(Pin("v1.0", pinned.digest),), include=(Pattern.parse("v1.1"),))
+    images = world.mirror("s.io/app=d.io/app", terms=Terms(choice=choice))
+
+    assert sorted((image.destination, image.digest) for image in images) == [
+        ("d.io/app:v1.0", pinned.digest),
+        ("d.io/app:v1.1", world.tags["s.io/app:v1.1"].digest),
+    ]
+
+
+def test_only_as_many_dates_are_asked_for_as_there_is_a_choice_between() -> None:
+    world = versions()
+    chosen(world, "s.io/app=d.io/app", Terms(choice=Choice(newest=5, age=Age.CREATED)))
+    assert "ReadCreation" not in kinds(world.done)
+
+
+def test_a_tag_that_goes_before_it_is_dated_is_none() -> None:
+    world = versions()
+    world.breaks = lambda task: (
+        NotFound("404") if isinstance(task, ReadCreation) and task.reference.tag == "v1.0" else None
+    )
+    terms = Terms(choice=Choice(newest=1, age=Age.CREATED))
+
+    assert chosen(world, "s.io/app=d.io/app", terms) == ["v1.1"]
+
+
+def test_a_date_that_cannot_be_read_is_a_failure_beside_the_others() -> None:
+    world = versions()
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, ReadCreation) and task.reference.tag == "v1.0" else None
+    )
+    images = world.mirror(
+        "s.io/app=d.io/app", terms=Terms(choice=Choice(newest=1, age=Age.CREATED))
+    )
+
+    assert sorted((image.source, str(image.status)) for image in images) == [
+        ("s.io/app", "failed"), ("s.io/app:v1.1", "copied"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["s.io/app=d.io/app", "s.io/*=d.io/m/*", "s.io/none/*=d.io/n/*"])
+def test_what_may_be_empty_is_no_failure_if_it_is(line: str) -> None:
+    nothing = Choice(include=(Pattern.parse("nothing"),))
+
+    assert versions().mirror(line, terms=Terms(choice=nothing, allow_empty=True)) == []
+    (image,) = versions().mirror(line, terms=Terms(choice=nothing))
+    assert image.status is Status.FAILED

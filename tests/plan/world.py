@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mirror.errors import MirrorError, NotFound, Side
-from mirror.events import Event, ImageSettled, Landing
+from mirror.events import Event, ImageSettled, Landing, PruneSettled
 from mirror.image.digest import Digest
 from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
-from mirror.mapping.grammar import Document, parse
+from mirror.image.reference import Reference
+from mirror.mapping.grammar import Document, Mappings
+from mirror.mapping.terms import Terms
 from mirror.options import Options
+from mirror.plan.memory import Recall, nothing
 from mirror.plan.planner import Planner
 from mirror.plan.task import (
     Answer,
     CopyBlob,
+    DeleteManifest,
     FindBlob,
     FindRepository,
     Landed,
@@ -23,11 +27,12 @@ from mirror.plan.task import (
     ListTags,
     MergeReferrers,
     PutManifest,
+    ReadCreation,
     ReadManifest,
     Resolve,
     Task,
 )
-from mirror.wire.listing import Names
+from mirror.wire.listing import Listing, Names
 from mirror.wire.referrers import Fallback, ReferrerList
 
 Break = Callable[[Task], MirrorError | None]
@@ -55,6 +60,13 @@ class World:
         """What is behind the tag of a list of the source, and is none."""
         self.vague = False
         """Whether its sources do not say what a manifest is."""
+        self.page = 1000
+        """Names on a page of a catalog."""
+        self.created: dict[str, float] = {}
+        self.by_digest = False
+        """Whether its destinations delete digests only."""
+        self.events: list[Event] = []
+        """What the last copy told."""
 
     def image(self, *blobs: str, name: str = "") -> Manifest:
         """Make up a manifest of these blobs, under a name like ``s.io/app:1``."""
@@ -69,17 +81,28 @@ class World:
             entry["platform"] = {"os": system, "architecture": architecture}
         return self._add({"manifests": listed}, OCI_INDEX, name)
 
-    def mirror(self, *lines: str, **options: object) -> list[ImageSettled]:
+    def mirror(
+        self, *lines: str, terms: Terms | None = None, recall: Recall = nothing, **options: object
+    ) -> list[ImageSettled]:
         """Carry out a copy, one task after the other; return what became of each image."""
-        rules = parse(documents=[Document("f", "\n".join(lines).encode())])
-        planner = Planner(rules, Options(**options))  # type: ignore[arg-type]
+        mappings = Mappings()
+        mappings.document(Document("f", "\n".join(lines).encode()), terms)
+        assert not mappings.problems
+        planner = Planner(mappings.rules, Options(**options), recall)  # type: ignore[arg-type]
         while tasks := planner.tasks():
             for task in tasks:
                 if (dispatched := planner.dispatch(task)) is None:
                     planner.learn(task, MirrorError("dropped"))
                 else:
                     planner.learn(task, self.breaks(dispatched) or self._answer(dispatched))
+        planner.abandon()
+        self.events = planner.events
         return settled(planner.events)
+
+    def pruned(self) -> list[tuple[str, str]]:
+        """What the last copy told of tags that have left their source, and why not."""
+        return [(one.destination, str(one.outcome))
+                for one in self.events if isinstance(one, PruneSettled)]  # fmt: skip
 
     def acts(self) -> list[str]:
         """What was changed, in order: ``put d.io/a:1``, ``copy d.io/a x``."""
@@ -96,9 +119,13 @@ class World:
         self.done.append(task)
         match task:
             case ListCatalog():
-                return Names(
-                    tuple(sorted({n.partition("/")[2].partition(":")[0] for n in self.tags}))
-                )
+                return self._catalog(task)
+            case ListTags(side=Side.DESTINATION):
+                own = (n.rpartition(":") for n in self.there if "@" not in n)
+                names = tuple(tag for name, _, tag in own if name == str(task.repository))
+                return Names(names) if names else NotFound("404")
+            case ReadCreation():
+                return self.created[str(task.reference)]
             case ListTags():
                 own = (n.rpartition(":") for n in self.tags)
                 return Names(tuple(tag for name, _, tag in own if name == str(task.repository)))
@@ -115,8 +142,24 @@ class World:
                 return (str(task.repository), task.blob.digest) in self.blobs
         return self._change(task)
 
+    def _catalog(self, task: ListCatalog) -> Names:
+        paths = sorted({name.partition("/")[2].partition(":")[0] for name in self.tags})
+        first = task.page * self.page
+        more = Listing("/v2/_catalog") if first + self.page < len(paths) else None
+        return Names(tuple(paths[first : first + self.page]), rest=more)
+
+    def _delete(self, reference: Reference) -> bool:
+        if reference.digest is None and self.by_digest:
+            return False
+        gone = {name for name, digest in self.there.items()
+                if name == str(reference) or digest == reference.digest}  # fmt: skip
+        self.there = {name: self.there[name] for name in self.there.keys() - gone}
+        return True
+
     def _change(self, task: Task) -> Answer:
         match task:
+            case DeleteManifest():
+                return self._delete(task.reference)
             case ListReferrers():
                 return self._list_referrers(task)
             case CopyBlob():
@@ -179,6 +222,8 @@ def _say(task: Task) -> str:
             return f"copy {task.blob.digest.short} to {task.destination}{origin}"
         case PutManifest():
             return f"put {task.destination}"
+        case DeleteManifest():
+            return f"delete {task.reference}"
         case MergeReferrers():
             names = ", ".join(one.digest.short for one in task.referrers)
             return f"list {names} of {task.subject.short} in {task.repository}"

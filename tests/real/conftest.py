@@ -1,7 +1,8 @@
 """Real registries and a client that we did not write.
 
-`docker-registry`, `skopeo`, `nginx`, `squid`, `buildah` and `umoci` are taken from PATH.
-Where they are missing these tests are skipped, each saying so; with CI=true that is a failure.
+`docker-registry`, `skopeo`, `nginx`, `squid`, `buildah`, `umoci` and `chromium` are taken from
+PATH.  Where they are missing these tests are skipped, each saying so; with CI=true that is a
+failure.
 """
 
 import http.client
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = ("docker-registry", "skopeo", "nginx", "squid", "buildah", "umoci")
+NEEDED = ("docker-registry", "skopeo", "nginx", "squid", "buildah", "umoci", "chromium")
 
 _CONFIG = """\
 version: 0.1

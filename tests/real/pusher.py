@@ -1,5 +1,6 @@
 """Filling a registry without our client: the distribution API over the standard library."""
 
+import base64
 import hashlib
 import http.client
 import json
@@ -13,7 +14,10 @@ Descriptor = dict[str, object]
 class Pusher:
     """Pushes blobs and manifests to one registry over one connection."""
 
-    def __init__(self, host: str, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str, context: ssl.SSLContext | None = None, login: str = "") -> None:
+        """``login`` is USER:PASSWORD, for a registry that wants one."""
+        basic = base64.b64encode(login.encode()).decode()
+        self._login = {"Authorization": f"Basic {basic}"} if login else {}
         if context is None:
             self._connection = http.client.HTTPConnection(host, timeout=60)
         else:
@@ -70,7 +74,7 @@ class Pusher:
         headers: dict[str, str] | None = None,
     ) -> http.client.HTTPMessage:
         path = url.partition("//")[2].partition("/")[2] if "//" in url else url[1:]
-        self._connection.request(method, f"/{path}", body, headers or {})
+        self._connection.request(method, f"/{path}", body, {**self._login, **(headers or {})})
         answer = self._connection.getresponse()
         said = answer.read()
         assert answer.status == status, (method, url, answer.status, said)

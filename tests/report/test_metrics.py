@@ -6,7 +6,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mirror.errors import Denied, ExitCode, Place, Side
-from mirror.events import BlobLanded, ImageSettled, Landing, RequestSent, Status
+from mirror.events import (
+    BlobLanded,
+    ImageSettled,
+    Landing,
+    PruneSettled,
+    Pruning,
+    RequestSent,
+    Status,
+)
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.report.metrics import text
@@ -83,3 +91,40 @@ def test_a_run_that_failed_keeps_when_all_went_well_last() -> None:
 def test_what_was_there_before_may_be_anything(before: str) -> None:
     found = samples(text(result(), 1, ExitCode.FAILED, before))
     assert "mirror_last_success_timestamp_seconds" not in found
+
+
+def ruled(rule: str, status: Status) -> ImageSettled:
+    return ImageSettled("s.io/a:1", "d.io/a:1", "f:1", status, rule=rule)
+
+
+def test_a_rule_in_step_does_not_lag_and_another_lags_since_it_was() -> None:
+    first = text(result(ruled('a "b" \\c', Status.COPIED), ruled("two", Status.UNCHANGED)), 10,
+                 ExitCode.DONE)  # fmt: skip
+    later = Result(datetime(2026, 2, 1, 2, 0, tzinfo=UTC))
+    for status in (Status.COPIED, Status.FAILED):
+        later.take(ruled('a "b" \\c', status))
+    later.take(ruled("two", Status.UNCHANGED))
+
+    found = samples(text(later, 10, ExitCode.FAILED, first))
+
+    behind = 'rule=a "b" \\c'
+    assert found[f"mirror_rule_lag_seconds{{{behind}}}"] == 24 * 3600
+    assert found["mirror_rule_lag_seconds{rule=two}"] == 0
+    assert found[f"mirror_rule_images{{{behind},status=failed}}"] == 1
+    assert found[f"mirror_rule_images{{{behind},status=copied}}"] == 1
+    then = STARTED.timestamp() + 10
+    assert found[f"mirror_rule_last_success_timestamp_seconds{{{behind}}}"] == then
+
+
+@pytest.mark.parametrize("outcome", [Pruning.FAILED, Pruning.REFUSED, Pruning.DEFERRED])
+def test_a_rule_that_could_not_prune_is_not_in_step(outcome: Pruning) -> None:
+    run = result(ruled("one", Status.UNCHANGED))
+    run.take(PruneSettled("d.io/a", "f:1", outcome, rule="one"))
+    found = samples(text(run, 10, ExitCode.FAILED))
+
+    assert "mirror_rule_lag_seconds{rule=one}" not in found
+    assert found[f"mirror_run_pruned_tags{{status={outcome}}}"] == 1
+
+
+def test_mappings_without_a_name_are_no_rules() -> None:
+    assert "mirror_rule" not in text(result(ruled("", Status.COPIED)), 1, ExitCode.DONE)

@@ -1,6 +1,7 @@
 """The run report, as scripts read it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,8 @@ from mirror.events import (
     ImagesFound,
     Landing,
     ManifestPushed,
+    PruneSettled,
+    Pruning,
     RequestSent,
     Status,
 )
@@ -61,7 +64,12 @@ def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
             "images": 2, "copied": 1, "unchanged": 0, "skipped": 0, "deferred": 0, "failed": 1,
             "planned": 0, "bytes_copied": 100, "blobs_copied": 1, "bytes_mounted": 45,
             "blobs_mounted": 1, "blobs_present": 1, "manifests_pushed": 1,
-            "requests": {"d.io": 2, "s.io": 1},
+            "tags_pruned": 0, "requests": {"d.io": 2, "s.io": 1},
+        },
+        "timeline": {
+            "bin_seconds": 0.25,
+            "registries": {"d.io": {"requests": [2], "bytes": [100]},
+                           "s.io": {"requests": [1], "bytes": []}},
         },
         "images": [
             {"source": "s.io/a:1", "destination": "d.io/a:1", "origin": "f:3",
@@ -87,6 +95,31 @@ def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
 )  # fmt: skip
 def test_the_exit_code_follows_from_the_images(statuses: list[Status], code: ExitCode) -> None:
     assert result(*(image(status) for status in statuses)).exit_code is code
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(Pruning.PRUNED, ExitCode.DONE), (Pruning.PLANNED, ExitCode.DONE),
+     (Pruning.KEPT, ExitCode.DONE), (Pruning.REFUSED, ExitCode.FAILED),
+     (Pruning.FAILED, ExitCode.FAILED), (Pruning.DEFERRED, ExitCode.UNFINISHED)],
+)  # fmt: skip
+def test_what_became_of_a_prune_is_told_and_judged(outcome: Pruning, code: ExitCode) -> None:
+    folded = result(image(Status.UNCHANGED), PruneSettled("d.io/a:0", "f:3", outcome, DIGEST))
+    document = json.loads(folded.json(1))
+
+    assert folded.exit_code is code
+    assert document["summary"]["tags_pruned"] == (outcome is Pruning.PRUNED)
+    assert document["pruned"] == [
+        {"destination": "d.io/a:0", "origin": "f:3", "digest": str(DIGEST), "rule": "",
+         "status": str(outcome), "error": None}
+    ]  # fmt: skip
+
+
+def test_an_image_says_which_rule_asked_for_it_and_whether_it_was_only_remembered() -> None:
+    told = replace(image(Status.UNCHANGED), rule="a -> b", recalled=True)
+    (entry,) = json.loads(result(told).json(1))["images"]
+
+    assert (entry["rule"], entry["recalled"]) == ("a -> b", True)
 
 
 def test_the_retry_file_is_a_mapping_file_of_what_is_left() -> None:

@@ -1,0 +1,48 @@
+"""The report command: a run that is over, told again as a page or in a few lines."""
+
+from pathlib import Path
+
+from mirror.cli.copying import read_document
+from mirror.cli.output import check_writable, write
+from mirror.errors import ExitCode
+from mirror.report.document import Report, parse
+from mirror.report.page import failures, render, verdict
+from mirror.report.progress import clock, size
+
+_UNREADABLE = "This report cannot be read."
+
+
+def main(path: str, html: Path | None, before: str | None) -> ExitCode:
+    """Tell what a report says; return 0 whatever that is.
+
+    Raises UsageError for what is no report, or cannot be written.
+    """
+    check_writable(html)
+    report = _read(path)
+    compared = _read(before) if before is not None else None
+    if html is not None:
+        write([(html, render(report, Path(path).name, compared).encode())])
+    else:
+        print(_text(report))
+    return ExitCode.DONE
+
+
+def _read(path: str) -> Report:
+    document = read_document(path, _UNREADABLE)
+    return parse(document.content, document.name)
+
+
+def _text(report: Report) -> str:
+    """Say it in a few lines."""
+    it = report.summary
+    images = (it.copied, "copied"), (it.unchanged, "unchanged"), (it.skipped, "skipped")
+    rest = (it.deferred, "deferred"), (it.failed, "failed"), (it.tags_pruned, "tags pruned")
+    lines = [
+        verdict(report)[1],
+        ", ".join(f"{count} {word}" for count, word in images + rest if count),
+        f"{size(it.bytes_copied)} copied, {size(it.bytes_mounted)} mounted",
+        f"{sum(it.requests.values())} requests in {clock(report.duration_seconds)}",
+        f"began {report.started}",
+    ]
+    lines += [f"failed: {reference}: {error.message}" for reference, error in failures(report)]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,344 @@
+"""What is deleted at a destination, and above all what is not."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirror.errors import Denied, MirrorError, NetworkError
+from mirror.events import ImageSettled, PruneSettled, Status
+from mirror.image.digest import Digest
+from mirror.mapping.choice import Choice, Pattern, Pin
+from mirror.mapping.grammar import Document, Mappings
+from mirror.mapping.terms import Prune, Terms
+from mirror.options import Options
+from mirror.plan.planner import Planner
+from mirror.plan.task import DeleteManifest, ListCatalog, ListTags, Resolve, Task
+from tests.plan.world import World
+
+ALL = Terms(name="all", prune=Prune(max_percent=100))
+TAGS = tuple(str(number) for number in range(10))
+
+
+def synced(*names: str, tags: tuple[str, ...] = TAGS, line: str = "s.io/a=d.io/a") -> World:
+    """A world in which all is at its destination, and then left its source but for the tags."""
+    world = World()
+    for name in names or ("a",):
+        for tag in TAGS:
+            world.image(f"{name}{tag}", name=f"s.io/{name}:{tag}")
+    world.mirror(line)
+    world.tags = {name: it for name, it in world.tags.items() if name.rpartition(":")[2] in tags}
+    world.done.clear()
+    return world
+
+
+def names(world: World) -> set[str]:
+    return {name.rpartition(":")[2] for name in world.there}
+
+
+def deletions(world: World) -> list[str]:
+    return [said for said in world.acts() if said.startswith("delete")]
+
+
+def test_what_has_left_its_source_is_deleted() -> None:
+    world = synced(tags=TAGS[1:])
+
+    images = world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert {image.status for image in images} == {Status.UNCHANGED}
+    assert world.pruned() == [("d.io/a:0", "pruned")]
+    assert names(world) == set(TAGS[1:])
+
+
+def test_without_being_asked_for_nothing_is_deleted() -> None:
+    world = synced(tags=TAGS[1:])
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=None))
+
+    assert world.pruned() == []
+    listed = [task for task in world.done if isinstance(task, ListTags)]
+    assert [str(task.repository) for task in listed] == ["s.io/a"]
+    assert names(world) == set(TAGS)
+
+
+def test_a_dry_run_says_what_would_go_and_deletes_nothing() -> None:
+    world = synced(tags=TAGS[1:])
+    world.mirror("s.io/a=d.io/a", terms=ALL, dry_run=True)
+
+    assert world.pruned() == [("d.io/a:0", "planned")]
+
+
+def test_deleting_comes_after_everything_else() -> None:
+    world = synced(tags=TAGS[1:])
+    world.image("new", name="s.io/a:new")
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.acts()[-1] == "delete d.io/a:0"
+    assert "put d.io/a:new" in world.acts()
+
+
+@pytest.mark.parametrize(("left", "outcome"), [(9, "pruned"), (8, "refused")])
+def test_more_than_the_limit_is_refused(left: int, outcome: str) -> None:
+    world = synced(tags=TAGS[-left:])
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=Prune(max_percent=10)))
+
+    ((_, said),) = world.pruned()
+    assert said == outcome
+    assert len(names(world)) == (left if outcome == "pruned" else len(TAGS))
+
+
+def test_the_limit_is_of_all_that_a_mapping_covers() -> None:
+    world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
+    del world.tags["s.io/x/a:0"], world.tags["s.io/x/a:1"]
+    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=Prune(max_percent=10)))
+
+    assert {place for place, _ in world.pruned()} == {"d.io/m/a:0", "d.io/m/a:1"}
+
+
+def test_a_refusal_says_how_much_it_would_have_been_and_what_to_do() -> None:
+    world = synced(tags=TAGS[5:])
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=Prune(max_percent=10)))
+    (refused,) = (event for event in world.events if isinstance(event, PruneSettled))
+
+    assert refused.error is not None
+    assert "5 of 10 tags would be deleted, more than 10 %" in str(refused.error)
+    assert "raise max-percent" in refused.error.hint
+
+
+@pytest.mark.parametrize("error", [Denied("401"), NetworkError("gone")])
+def test_nothing_is_deleted_where_the_source_was_not_listed(error: MirrorError) -> None:
+    world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
+    del world.tags["s.io/x/a:0"], world.tags["s.io/x/b:0"]
+    world.breaks = lambda task: _broken(task, "s.io/x/a", error)
+    world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+
+    assert world.pruned() == [("d.io/m/b:0", "pruned")]
+
+
+def test_nothing_is_deleted_where_another_mapping_could_not_be_listed() -> None:
+    world = synced(tags=TAGS[5:])
+    world.image("other", name="s.io/b:0")
+    world.breaks = lambda task: _broken(task, "s.io/b", Denied("401"))
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=ALL)
+
+    assert {said for _, said in world.pruned()} == {"refused"}
+    assert names(world) == set(TAGS)
+
+
+def test_nothing_is_deleted_if_the_catalog_fails() -> None:
+    world = synced("x/a", line="s.io/x/*=d.io/m/*", tags=TAGS[1:])
+    world.page = 1
+    world.image("b", name="s.io/x/b:0")
+    world.breaks = lambda task: (
+        NetworkError("gone") if isinstance(task, ListCatalog) and task.page else None
+    )
+    (*_, failed) = world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+
+    assert failed.source != "s.io/x/b:0"
+    assert world.pruned() == [("d.io/m/a", "refused")]
+
+
+@pytest.mark.parametrize("tags", [(), ("other",)])
+def test_nothing_is_deleted_if_the_source_lists_nothing_any_more(tags: tuple[str, ...]) -> None:
+    world = synced(tags=())
+    for tag in tags:
+        world.image(tag, name=f"s.io/a:{tag}")
+    covered = Choice(exclude=(Pattern.parse("other"),))
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=covered, allow_empty=True))
+
+    assert world.pruned() == [("d.io/a", "refused")]
+    assert names(world) == set(TAGS)
+
+
+def test_nothing_is_deleted_where_something_failed() -> None:
+    world = synced(tags=TAGS[1:])
+    world.image("new", name="s.io/a:new")
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, Resolve) and task.reference.tag == "new" else None
+    )
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a", "refused")]
+
+
+def test_only_what_the_mapping_covers_is_deleted() -> None:
+    world = synced(tags=TAGS[5:])
+    choice = Choice(include=tuple(map(Pattern.parse, ("0", "7", "8"))))
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=choice))
+
+    assert world.pruned() == [("d.io/a:0", "pruned")]
+
+
+def test_a_tag_that_is_not_among_the_newest_any_more_stays() -> None:
+    world = synced()
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=Choice(newest=2)))
+
+    assert world.pruned() == []
+
+
+def test_a_pinned_tag_stays_though_its_source_has_it_no_more() -> None:
+    world = synced(tags=TAGS[1:])
+    pin = Pin("0", world.there["d.io/a:0"])
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=Choice(
+        pins=(pin,), include=(Pattern.parse("*"),))))  # fmt: skip
+
+    assert world.pruned() == []
+
+
+def test_what_another_source_brings_stays() -> None:
+    world = synced()
+    world.image("x", name="s.io/b:0")
+    world.mirror("s.io/b=d.io/a", terms=replace(ALL, name="b"))
+
+    assert {place for place, said in world.pruned()} == {f"d.io/a:{tag}" for tag in TAGS[1:]}
+    world = synced(tags=TAGS[1:])
+    world.image("a0", name="s.io/b:0")
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", "s.io/c:1=d.io/a:x", terms=ALL)
+    assert world.pruned() == []
+
+
+def test_tags_that_stand_for_signatures_stay() -> None:
+    world = synced()
+    tag = f"sha256-{'0' * 64}.sig"
+    world.there[f"d.io/a:{tag}"] = Digest.of(b"s")
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == []
+
+
+def test_a_destination_that_is_not_there_has_nothing_to_delete() -> None:
+    world = synced()
+    world.there.clear()
+    world.mirror("s.io/a=d.io/a", terms=ALL, dry_run=True)
+
+    assert world.pruned() == []
+
+
+def test_a_destination_that_lists_nothing_is_told_of() -> None:
+    world = synced(tags=TAGS[1:])
+    world.breaks = lambda task: _broken(task, "d.io/a", Denied("403"))
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a", "failed")]
+
+
+def test_a_tag_that_cannot_be_deleted_stops_no_other() -> None:
+    world = synced(tags=TAGS[2:])
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, DeleteManifest) and task.reference.tag == "0" else None
+    )
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert sorted(world.pruned()) == [("d.io/a:0", "failed"), ("d.io/a:1", "pruned")]
+
+
+def test_who_deletes_digests_only_is_asked_for_that() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    digest = world.there["d.io/a:0"]
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert deletions(world) == ["delete d.io/a:0", f"delete d.io/a@{digest}"]
+    assert world.pruned() == [("d.io/a:0", "pruned")]
+    assert names(world) == set(TAGS[1:])
+
+
+def test_a_digest_that_another_tag_names_stays() -> None:
+    world = synced()
+    world.by_digest = True
+    world.tags["s.io/a:1"] = world.tags["s.io/a:0"]
+    del world.tags["s.io/a:0"]
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+    (kept,) = (event for event in world.events if isinstance(event, PruneSettled))
+    assert "the tag 1 uses this one" in str(kept.error)
+    assert "d.io/a:0" in world.there
+
+
+def test_a_digest_that_an_index_lists_stays() -> None:
+    world = synced()
+    world.by_digest = True
+    child = world.tags.pop("s.io/a:0")
+    world.index(world.index(child), name="s.io/a:all")
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_a_digest_that_something_refers_to_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    world.lists["d.io/a"] = {world.there["d.io/a:0"]: [world.image("signature")]}
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_a_digest_that_a_signature_is_about_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    digest = world.there["d.io/a:0"]
+    world.there[f"d.io/a:sha256-{digest.hex}.sig"] = world.image("signature").digest
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_a_digest_that_a_mapping_wants_for_itself_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    digest = world.there["d.io/a:0"]
+    world.there[f"d.io/a@{digest}"] = digest
+    world.mirror("s.io/a=d.io/a", f"s.io/a@{digest}=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_two_tags_of_one_digest_that_both_have_left_go_together() -> None:
+    world = synced()
+    world.by_digest = True
+    world.there["d.io/a:1"] = world.there["d.io/a:0"]
+    del world.tags["s.io/a:0"], world.tags["s.io/a:1"]
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert sorted(world.pruned()) == [("d.io/a:0", "pruned"), ("d.io/a:1", "pruned")]
+    assert names(world) == set(TAGS[2:])
+
+
+def test_a_digest_whose_users_cannot_be_asked_for_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    deleting: list[Task] = []
+
+    def breaks(task: Task) -> MirrorError | None:
+        if isinstance(task, DeleteManifest):
+            deleting.append(task)
+        looks = isinstance(task, Resolve) and task.reference.tag == "5"
+        return NetworkError("gone") if deleting and looks else None
+
+    world.breaks = breaks
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "failed")]
+    assert "d.io/a:0" in world.there
+
+
+def test_what_was_not_begun_is_deferred() -> None:
+    world = synced(tags=TAGS[1:])
+    mappings = Mappings()
+    mappings.document(Document("f", b"s.io/a=d.io/a"), ALL)
+    planner = Planner(mappings.rules, Options())
+    (listing,) = planner.tasks()
+    planner.learn(listing, world._answer(listing))
+    planner.close_admission()
+    while tasks := planner.tasks():
+        for task in tasks:
+            planner.learn(task, world._answer(task))
+
+    outcomes = [str(e.outcome) for e in planner.events if isinstance(e, PruneSettled)]
+    assert outcomes == ["deferred"]
+    assert len([e for e in planner.events if isinstance(e, ImageSettled)]) == len(TAGS) - 1
+
+
+def _broken(task: Task, repository: str, error: MirrorError) -> MirrorError | None:
+    broken = isinstance(task, ListTags) and str(task.repository) == repository
+    return error if broken else None
