@@ -80,16 +80,11 @@ def _options(command: str) -> set[str]:
 
 @pytest.mark.parametrize("name", ["crontab", "mirror.service"])
 def test_a_command_of_a_timer_has_options_that_there_are(name: str) -> None:
-    lines = _read_example(name).decode().splitlines()
-    commands = [
-        line.partition("mirror ")[2]
-        for line in lines
-        if re.search(r"bin/mirror |[*&] .*mirror ", line)
-    ]
+    text = _read_example(name).decode()
+    commands = re.findall(r"^[^#].*\bmirror (sync|report|verify) (.*)$", text, re.MULTILINE)
     assert commands
-    for words in commands:
-        command, *rest = re.sub(r".*&& mirror ", "", words).split()
-        assert {word for word in rest if word.startswith("--")} <= _options(command)
+    for command, words in commands:
+        assert {word for word in words.split() if word.startswith("--")} <= _options(command)
 
 
 def test_the_lines_of_the_crontab_are_lines_of_a_crontab() -> None:
