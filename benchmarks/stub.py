@@ -90,8 +90,12 @@ class Running:
 
     def counted(self) -> Counter[str]:
         """Return how often it was asked, by method."""
-        with urlopen(f"http://{self.host}/counted", timeout=10) as answer:
-            return Counter(json.load(answer))
+        connection = http.client.HTTPConnection(self.host, timeout=10)
+        try:
+            connection.request("GET", "/counted")
+            return Counter(json.load(connection.getresponse()))
+        finally:
+            connection.close()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mirror.cli.copying import read_document
 from mirror.cli.output import check_writable, write
-from mirror.errors import ExitCode
+from mirror.errors import ExitCode, UsageError
 from mirror.report.document import Report, parse
 from mirror.report.page import failures, render, verdict
 from mirror.report.progress import clock, size
@@ -17,6 +17,8 @@ def main(path: str, html: Path | None, before: str | None) -> ExitCode:
 
     Raises UsageError for what is no report, or cannot be written.
     """
+    if before is not None and html is None:
+        raise UsageError("--before compares on a page", hint="Name that too: --html PATH.")
     check_writable(html)
     report = _read(path)
     compared = _read(before) if before is not None else None
@@ -36,7 +38,7 @@ def _text(report: Report) -> str:
     """Say it in a few lines."""
     it = report.summary
     images = (it.copied, "copied"), (it.unchanged, "unchanged"), (it.skipped, "skipped")
-    rest = (it.deferred, "deferred"), (it.failed, "failed"), (it.tags_pruned, "tags pruned")
+    rest = (it.deferred, "deferred"), (it.failed, "failed"), (it.tags_pruned, "pruned")
     lines = [
         verdict(report)[1],
         ", ".join(f"{count} {word}" for count, word in images + rest if count),

@@ -42,6 +42,7 @@ def test_a_report_is_told_in_a_few_lines(mirror: Run, catalog: str, empty: str) 
     assert f"failed: {catalog}/none:1" in told.out.splitlines()[-1]
     assert mirror("report", "-", stdin=json.dumps({"schema": "x"})).code == 2
     assert mirror("report", "nowhere.json").code == 2
+    assert mirror("report", "-", "--before", "-", stdin=ran.out).code == 2
     assert mirror("report", "-", "--html", "/nowhere/page.html", stdin=ran.out).code == 2
 
 
