@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from random import Random
 
 import anyio
@@ -182,3 +183,21 @@ async def test_what_is_urgent_goes_out_while_the_host_is_left_alone() -> None:
     async with host.retrying.send(request) as reply:
         assert reply.status == 200
     assert len(host.waited) == waited
+
+
+async def test_a_registry_is_asked_no_faster_than_it_may_be() -> None:
+    hurry, asked = Hurry(), list[float]()
+
+    @asynccontextmanager
+    async def send(request: Request) -> AsyncIterator[Reply]:
+        asked.append(hurry.now)
+        yield Reply(503 if len(asked) == 3 else 200, request.url)
+
+    retrying = Retrying(send, hurry.patience(3), rate=2.0)
+    for _ in range(4):
+        async with retrying.send(Request("GET", "/v2/")):
+            pass
+
+    # Repeats take their turn like everybody else.
+    assert len(asked) == 5
+    assert all(later - earlier >= 0.4 for earlier, later in pairwise(asked))

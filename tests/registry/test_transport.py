@@ -247,6 +247,34 @@ async def test_what_cannot_be_opened_ahead_is_told_to_who_needs_it(transport: Tr
     assert "no connection" in str(await failure(transport, url))
 
 
+async def test_what_may_begin_late_is_waited_for_as_long_as_a_commit() -> None:
+    limits = Timeouts(stall=0.1, commit=30)
+    asked, told = anyio.Event(), anyio.Event()
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            asked.set()
+            await told.wait()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/"
+        async with Transport(lambda _: None, Trust(), Proxies(), limits) as transport:
+
+            async def give_up_quickly() -> None:
+                await asked.wait()
+                assert "went silent" in str(await failure(transport, url))
+                told.set()
+
+            group.start_soon(give_up_quickly)
+            async with transport.send(Request("GET", url, slow=True)) as reply:
+                assert reply.status == 200
+        group.cancel_scope.cancel()
+
+
 async def test_a_silent_server_is_given_up() -> None:
     async def handle(stream: SocketStream) -> None:
         async with stream:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mirror.errors import Denied, NetworkError, NotFound, RegistryError, Side
-from mirror.image.reference import Repository
-from mirror.wire.advice import advise
+from mirror.errors import Denied, NetworkError, NotFound, RegistryError, Side, Unsupported
+from mirror.image.reference import Registry, Repository
+from mirror.wire.advice import advise, advise_catalog
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -48,3 +48,26 @@ def test_what_is_not_in_a_folder_is_no_matter_of_logins(where: str, side: Side) 
     error = advise(NotFound("404 Not Found"), Repository.parse(where), side)
     assert "404" not in error.message
     assert "--tags" in error.hint
+
+
+@pytest.mark.parametrize("error", [Denied("401"), NotFound("404"), Unsupported("405")])
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("docker.io", "docker.io lists its repositories to nobody"),
+     ("ghcr.io", "ghcr.io lists its repositories to nobody"),
+     ("registry.example.com", "to administrators only")],
+)  # fmt: skip
+def test_who_lists_no_repositories_is_named_with_what_to_write(
+    host: str, words: str, error: RegistryError
+) -> None:
+    advise_catalog(error, Registry(host))
+
+    assert words in error.hint
+    assert f"{host}/PATH=DESTINATION" in error.hint
+
+
+def test_a_catalog_that_breaks_off_is_no_matter_of_logins() -> None:
+    error = NetworkError("gone")
+    advise_catalog(error, Registry("docker.io"))
+
+    assert error.hint == NetworkError.hint

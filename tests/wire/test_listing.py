@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.errors import RegistryError
+from mirror.image.digest import Digest
+from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.wire.listing import Listing, catalog, next_page, tags_of
 from mirror.wire.message import Reply
@@ -125,3 +127,32 @@ def test_every_sequence_of_pages_comes_to_an_end(pages: list[list[str]], last: s
         names += listing.page(reply(f"<?last={last}{len(names)}>; rel=next"), page(*content))
 
     assert len(names) == len(set(names)) <= 6
+
+
+def test_googles_registries_say_what_each_tag_names() -> None:
+    digest, listing = f"sha256:{'a' * 64}", tags_of(APP)
+    media_type = "application/vnd.oci.image.index.v1+json"
+    content = {
+        "tags": ["1", "latest", "2"],
+        "manifest": {
+            digest: {"tag": ["1", "latest"], "mediaType": media_type, "imageSizeBytes": "7"},
+            "sha256:short": {"tag": ["2"]},
+        },
+    }
+    listing.page(reply(), json.dumps(content).encode())
+
+    described = Descriptor(Digest.parse(digest), 0, media_type)
+    assert listing.described == {"1": described, "latest": described}
+
+
+@pytest.mark.parametrize("said", [b"[]", b"null", b'{"sha256:x": 1}', b'{"sha256:x": {"tag": 1}}'])
+def test_what_cannot_be_read_beside_the_tags_is_left_out(said: bytes) -> None:
+    listing = tags_of(APP)
+
+    assert listing.page(reply(), b'{"tags": ["1"], "manifest": %b}' % said) == ("1",)
+    assert listing.described == {}
+
+
+def test_a_list_may_begin_late() -> None:
+    assert tags_of(APP).request().slow
+    assert catalog().request().slow

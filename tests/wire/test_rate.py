@@ -27,3 +27,25 @@ def test_no_more_than_the_rate_goes_on_and_nobody_waits_without_need(
         now += wait
         assert gone <= 1000 * (now - 50 + 0.1) + 1e-3
         assert wait <= gone / 1000
+
+
+def test_requests_go_out_one_after_the_other() -> None:
+    bucket = Bucket(rate=50)
+    waits = [bucket.turn(now=100) for _ in range(8)]
+
+    # A tenth of a second of the rate is free, the first of it at once.
+    assert waits[:6] == [pytest.approx(0.0)] * 6
+    assert waits[6:] == [pytest.approx(0.02), pytest.approx(0.04)]
+    assert bucket.turn(now=103) == 0
+
+
+@given(st.lists(st.floats(0, 2), min_size=1), st.floats(0.5, 200))
+def test_no_more_requests_than_the_rate_go_out(pauses: list[float], rate: float) -> None:
+    bucket, now, sent = Bucket(rate), 50.0, list[float]()
+    for pause in pauses:
+        now += pause
+        sent.append(now + bucket.turn(now))
+
+    for first, begin in enumerate(sent):
+        for last in range(first, len(sent)):
+            assert last - first <= rate * (sent[last] - begin + 0.1) + 1e-6
