@@ -9,7 +9,7 @@ from mirror.events import Event, ImageSettled, Landing, PruneSettled
 from mirror.image.digest import Digest
 from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
-from mirror.image.reference import Reference
+from mirror.image.reference import Reference, Repository
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.terms import Terms
 from mirror.options import Options
@@ -60,6 +60,8 @@ class World:
         """What is behind the tag of a list of the source, and is none."""
         self.vague = False
         """Whether its sources do not say what a manifest is."""
+        self.describes = False
+        """Whether its sources' lists say what each tag names, as Google's do."""
         self.page = 1000
         """Names on a page of a catalog."""
         self.created: dict[str, float] = {}
@@ -128,7 +130,8 @@ class World:
                 return self.created[str(task.reference)]
             case ListTags():
                 own = (n.rpartition(":") for n in self.tags)
-                return Names(tuple(tag for name, _, tag in own if name == str(task.repository)))
+                tags = tuple(tag for name, _, tag in own if name == str(task.repository))
+                return self._list(tags, task.repository)
             case Resolve(side=Side.SOURCE):
                 return self._resolve(str(task.reference))
             case Resolve():
@@ -141,6 +144,12 @@ class World:
             case FindBlob():
                 return (str(task.repository), task.blob.digest) in self.blobs
         return self._change(task)
+
+    def _list(self, tags: tuple[str, ...], repository: Repository) -> Names:
+        if not self.describes:
+            return Names(tags)
+        named = {tag: self.tags[f"{repository}:{tag}"].descriptor for tag in tags}
+        return Names(tags, {tag: replace(found, size=0) for tag, found in named.items()})
 
     def _catalog(self, task: ListCatalog) -> Names:
         paths = sorted({name.partition("/")[2].partition(":")[0] for name in self.tags})
