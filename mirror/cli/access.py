@@ -11,7 +11,6 @@ from pathlib import Path
 
 from mirror.auth.credential import Credential
 from mirror.auth.keychain import Keychain
-from mirror.configuration.model import Credentials
 from mirror.errors import Side, UsageError
 from mirror.wire.proxy import Proxies
 
@@ -48,40 +47,11 @@ def proxies() -> Proxies:
     return Proxies.parse(os.environ)
 
 
-def login_at(host: str, section: Credentials) -> Credential:
-    """Read who to be at a registry from where a configuration says; raise UsageError if not."""
-    try:
-        if section.token_env or section.token_file:
-            token = _kept(section.token_env, section.token_file)
-            return Credential(registry_token=_printable(token))
-        username = section.username or _kept(section.username_env, None)
-        password = _kept(section.password_env, section.password_file)
-        return Credential(_printable(username), _printable(password))
-    except ValueError as error:
-        raise UsageError(
-            f"registries.{host}.credentials: {error}", hint="It should hold a login."
-        ) from error
-
-
-def _kept(variable: str | None, file: str | None) -> str:
-    """Return a secret from where it is kept; raise ValueError if it is not there."""
-    if variable is not None:
-        if not (text := os.environ.get(variable, "")):
-            raise ValueError(f"the environment variable {variable} is not set")
-        return text
-    assert file is not None, "the model sees to it that one of them is there"
-    try:
-        return Path(file).read_text().strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ValueError(f"{file}: {reason}") from error
-
-
 def _read(text: str, parse: Callable[[str], Credential]) -> Credential:
     try:
         if text.startswith("@"):
             text = Path(text[1:]).read_text().strip("\r\n")
-        return parse(_printable(text))
+        return parse(printable(text))
     except OSError as error:
         raise UsageError(f"{text[1:]}: {error.strerror}", hint="It should hold a login.") from error
     except ValueError as error:
@@ -89,7 +59,8 @@ def _read(text: str, parse: Callable[[str], Credential]) -> Credential:
         raise UsageError(str(error), hint="Or @FILE, a file that holds them.") from error
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a login as it is; raise ValueError if it has control characters."""
     if not text.isprintable():
         raise ValueError("a login has no control characters")
     return text

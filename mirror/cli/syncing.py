@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.access import Access, login_at
+from mirror.auth.credential import Credential
+from mirror.cli.access import Access, printable
 from mirror.cli.copying import carry_out, read_document
 from mirror.cli.lock import held, path_for
 from mirror.cli.values import Telling
 from mirror.configuration.document import Sync, parse
+from mirror.configuration.model import Credentials
 from mirror.configuration.model import schema as configuration_schema
 from mirror.errors import ExitCode, UsageError
 from mirror.options import Options
@@ -38,7 +40,7 @@ def main(
     if configuration is None:
         raise UsageError("no configuration is named", hint="Write mirror sync CONFIG.yaml")
     sync = _read(configuration)
-    hosts = {host: login_at(host, section) for host, section in sync.logins.items()}
+    hosts = {host: _login_at(host, section) for host, section in sync.logins.items()}
     keychain = Access(**logins).keychain(hosts)
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
@@ -54,3 +56,32 @@ def _read(configuration: str) -> Sync:
         os.environ,
         lambda path: (folder / path).read_bytes(),
     )
+
+
+def _login_at(host: str, section: Credentials) -> Credential:
+    """Read who to be at a registry from where a configuration says; raise UsageError if not."""
+    try:
+        if section.token_env or section.token_file:
+            token = _kept(section.token_env, section.token_file)
+            return Credential(registry_token=printable(token))
+        username = section.username or _kept(section.username_env, None)
+        password = _kept(section.password_env, section.password_file)
+        return Credential(printable(username), printable(password))
+    except ValueError as error:
+        raise UsageError(
+            f"registries.{host}.credentials: {error}", hint="It should hold a login."
+        ) from error
+
+
+def _kept(variable: str | None, file: str | None) -> str:
+    """Return a secret from where it is kept; raise ValueError if it is not there."""
+    if variable is not None:
+        if not (text := os.environ.get(variable, "")):
+            raise ValueError(f"the environment variable {variable} is not set")
+        return text
+    assert file is not None, "the model sees to it that one of them is there"
+    try:
+        return Path(file).read_text().strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ValueError(f"{file}: {reason}") from error

@@ -24,6 +24,7 @@ from mirror.events import (
 from mirror.image.digesttag import is_digest_tag
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
+from mirror.mapping.terms import Terms
 from mirror.mapping.wildcard import Pair, covered
 from mirror.options import Options
 from mirror.plan.case import Case
@@ -65,6 +66,7 @@ class Audit:
         self.events: list[Event] = []
         """What was decided; whoever tells it empties the list."""
         self._options = options
+        self._wanted = Terms.of(options).wanted
         self._inquiry = Inquiry()
         self._knowledge = Knowledge(options)
         shelf, listings = Shelf(), Listings(self._inquiry)
@@ -153,6 +155,7 @@ class Audit:
                 error,
                 case.source,
                 tuple(sorted(case.differences, key=str)),
+                wanted=self._wanted,
             )
         )
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -208,6 +209,17 @@ def test_a_ledger_that_is_none_is_a_usage_error(mirror: Run, write: Write, tmp_p
     assert ran.code == 2
     assert "no ledger" in ran.err
     assert mirror("sync", write(rule()), "--recheck", "soon").code == 2
+
+
+def test_only_sync_loads_what_reads_configurations() -> None:
+    script = (
+        "import sys, mirror.cli.copying; "
+        "sys.exit(any(name in sys.modules for name in ('pydantic', 'yaml', 'jinja2')))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", script], env=environment(), check=False).returncode
+        == 0
+    )
 
 
 def test_a_registry_has_limits_of_its_own(mirror: Run, catalog: str, tmp_path: Path) -> None:

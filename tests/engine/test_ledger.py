@@ -231,6 +231,18 @@ async def test_a_verification_that_finds_a_difference_makes_the_ledger_forget(
     assert (await verified("S/a:1=T/a", ledger=path)).statuses == {Status.UNCHANGED: 1}
 
 
+async def test_a_verification_vouches_for_what_it_looked_at_only(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy, path: Path
+) -> None:
+    _push(source, "1")
+    await mirrored("S/a:1=T/a")
+    await verified("S/a:1=T/a", ledger=path, referrers=True)
+
+    assert not (await mirrored("S/a:1=T/a", ledger=path)).images[0].recalled
+    await verified("S/a:1=T/a", ledger=path)
+    assert (await mirrored("S/a:1=T/a", ledger=path)).images[0].recalled
+
+
 async def test_a_dry_run_remembers_nothing_that_it_did_not_see(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, path: Path
 ) -> None:
