@@ -144,7 +144,7 @@ class Locked(MirrorError):
     """Another run is under way; nothing was sent."""
 
     exit_code = ExitCode.UNFINISHED
-    hint = "It goes on by itself; this one has left everything to it."
+    hint = "This run did nothing; the other one goes on."
 
 
 class RegistryError(MirrorError):

@@ -102,6 +102,8 @@ class ImageSettled:
     """What the mapping is called that asked for it, if it has a name."""
     wanted: str = ""
     """What of it was wanted, where that is not all and nothing besides."""
+    replaced: Digest | None = None
+    """What the destination named before, if it named something else."""
     recalled: bool = False
     """Whether its destination was not asked, since it was not long ago."""
 

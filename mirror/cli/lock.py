@@ -20,11 +20,15 @@ from mirror.errors import Locked, UsageError
 _SAYING_LIMIT = 400
 
 
-def path_for(configuration: str) -> Path:
-    """Return the lock of a configuration: the same for every run of this user's."""
+def path_for(configuration: str, ledger: Path | None) -> Path:
+    """Return the lock of a configuration: beside its ledger, which all its runs share.
+
+    Without one it is in the folder for temporary files, the same for all runs of a user.
+    """
+    if ledger is not None:
+        return ledger.with_name(f"{ledger.name}.lock")
     name = hashlib.sha256(os.path.realpath(configuration).encode()).hexdigest()[:16]
-    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return Path(folder, f"mirror-{os.getuid()}-{name}.lock")
+    return Path(tempfile.gettempdir(), f"mirror-{os.getuid()}-{name}.lock")
 
 
 @contextmanager

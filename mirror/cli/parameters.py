@@ -254,7 +254,7 @@ Lock = Annotated[
         _HOW,
         "--lock",
         metavar="PATH",
-        meaning="Hold this file, so that no two runs overlap.  [default: by configuration]",
+        meaning="Hold this file, so that no two runs overlap.  [default: beside the ledger]",
         show_default=False,
     ),
 ]
@@ -324,7 +324,9 @@ Progress = Annotated[
         meaning="Standard error: bars on a terminal, plain lines elsewhere.",
     ),
 ]
-Quiet = Annotated[bool, option(_OUTPUT, "-q", "--quiet", meaning="Say only what failed.")]
+Quiet = Annotated[
+    bool, option(_OUTPUT, "-q", "--quiet", meaning="Say only what failed or was put off.")
+]
 Verbose = Annotated[
     bool, option(_OUTPUT, "-v", "--verbose", meaning="Name every image, also the unchanged.")
 ]

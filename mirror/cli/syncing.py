@@ -14,8 +14,7 @@ from mirror.cli.access import Access, printable
 from mirror.cli.copying import carry_out, read_document
 from mirror.cli.lock import held, path_for
 from mirror.cli.values import Telling
-from mirror.configuration.document import Sync, parse
-from mirror.configuration.model import Credentials
+from mirror.configuration.document import Login, Sync, parse
 from mirror.configuration.model import schema as configuration_schema
 from mirror.errors import ExitCode, UsageError
 from mirror.options import Options
@@ -40,40 +39,46 @@ def main(
     if configuration is None:
         raise UsageError("no configuration is named", hint="Write mirror sync CONFIG.yaml")
     sync = _read(configuration)
-    hosts = {host: _login_at(host, section) for host, section in sync.logins.items()}
+    folder = _folder(configuration)
+    hosts = {host: _read_login(login, folder) for host, login in sync.logins.items()}
     keychain = Access(**logins).keychain(hosts)
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
         if not options.dry_run:  # which gets in nobody's way
-            holding.enter_context(held(lock or path_for(configuration)))
+            holding.enter_context(held(lock or path_for(configuration, options.ledger)))
         return carry_out(deque(sync.rules), options, keychain, telling)
 
 
+def _folder(configuration: str) -> Path:
+    """Return from where the files are seen that a configuration names."""
+    return Path(configuration).parent if configuration != "-" else Path()
+
+
 def _read(configuration: str) -> Sync:
-    folder = Path(configuration).parent if configuration != "-" else Path()
     return parse(
         read_document(configuration, "This configuration cannot be read."),
         os.environ,
-        lambda path: (folder / path).read_bytes(),
+        lambda path: (_folder(configuration) / path).read_bytes(),
     )
 
 
-def _login_at(host: str, section: Credentials) -> Credential:
+def _read_login(login: Login, folder: Path) -> Credential:
     """Read who to be at a registry from where a configuration says; raise UsageError if not."""
+    section = login.section
     try:
         if section.token_env or section.token_file:
-            token = _kept(section.token_env, section.token_file)
+            token = _kept(section.token_env, section.token_file, folder)
             return Credential(registry_token=printable(token))
-        username = section.username or _kept(section.username_env, None)
-        password = _kept(section.password_env, section.password_file)
+        username = section.username or _kept(section.username_env, None, folder)
+        password = _kept(section.password_env, section.password_file, folder)
         return Credential(printable(username), printable(password))
     except ValueError as error:
         raise UsageError(
-            f"registries.{host}.credentials: {error}", hint="It should hold a login."
+            f"{login.place}: {error}", hint="Set it, or name another place to read it from."
         ) from error
 
 
-def _kept(variable: str | None, file: str | None) -> str:
+def _kept(variable: str | None, file: str | None, folder: Path) -> str:
     """Return a secret from where it is kept; raise ValueError if it is not there."""
     if variable is not None:
         if not (text := os.environ.get(variable, "")):
@@ -81,7 +86,7 @@ def _kept(variable: str | None, file: str | None) -> str:
         return text
     assert file is not None, "the model sees to it that one of them is there"
     try:
-        return Path(file).read_text().strip("\r\n")
+        return (folder / file).read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ValueError(f"{file}: {reason}") from error

@@ -60,6 +60,9 @@ class Teller:
         statuses = self.result.statuses
         if not self._verifying:
             counts = {str(status): statuses[status] for status in Status}
+            if self.result.recalled:
+                counts["unchanged"] -= self.result.recalled
+                counts["unchanged as the ledger has it"] = self.result.recalled
             return counts | _prunes(self.result.pruned)
         differ = sum(isinstance(image.error, Differs) for image in self.result.failures)
         return {
@@ -112,7 +115,7 @@ class Teller:
                 self._pruned(event)
             case PushedBack():
                 self._paused(event)
-            case AdmissionClosed() if self._verbosity >= 0:
+            case AdmissionClosed():
                 self.terminal.say(
                     f"the deadline has come: {event.deferred} deferred, what has begun goes on",
                     "bold",
@@ -182,7 +185,9 @@ def _prunes(counts: Counter[Pruning]) -> dict[str, int]:
     return {
         "pruned": counts[Pruning.PRUNED],
         "to be pruned": counts[Pruning.PLANNED],
-        "not pruned": counts[Pruning.REFUSED] + counts[Pruning.FAILED] + counts[Pruning.DEFERRED],
+        "kept": counts[Pruning.KEPT],
+        "not pruned": counts[Pruning.REFUSED] + counts[Pruning.FAILED],
+        "prunes deferred": counts[Pruning.DEFERRED],
     }
 
 

@@ -25,6 +25,7 @@ from mirror.configuration.model import (
 )
 from mirror.configuration.place import Path, Placed, read
 from mirror.errors import ConfigurationError
+from mirror.image.reference import Registry
 from mirror.image.selection import Selection
 from mirror.mapping import grammar
 from mirror.mapping.choice import ALL, Choice, Pin
@@ -35,8 +36,29 @@ from mirror.options import RegistryOptions
 ReadFile = Callable[[str], bytes]
 """Gives the content of a file that the configuration names; raises OSError."""
 
+_EXPECTED = {
+    "model_type": "expected names with values below it",
+    "dict_type": "expected names with values below it",
+    "tuple_type": "expected a list",
+    "string_type": "expected a string in quotes",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+}
 # What pydantic says in its own way and we in ours.
 _UNKNOWN, _MISSING, _OWN = "extra_forbidden", "missing", "value_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where to read who to be at a registry, and where that is said."""
+
+    section: Credentials
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class Sync:
 
     rules: tuple[grammar.Rule, ...]
     registries: Mapping[str, RegistryOptions]
-    logins: Mapping[str, Credentials]
+    logins: Mapping[str, Login]
     """Where to read who to be, by registry host."""
 
 
@@ -61,12 +83,23 @@ def parse(document: Document, environment: Mapping[str, str], read_file: ReadFil
     if mappings.problems:
         raise ConfigurationError(tuple(dict.fromkeys(mappings.problems)))
     assert configuration is not None, "without a problem there is a configuration"
-    sections = configuration.registries
     return Sync(
         tuple(mappings.rules),
-        {host: _options(section) for host, section in sections.items()},
-        {host: login for host, one in sections.items() if (login := one.credentials) is not None},
+        {_host(name): _options(one) for name, one in configuration.registries.items()},
+        dict(_logins(configuration, placed, document.name)),
     )
+
+
+def _host(name: str) -> str:
+    return Registry.parse(name).host
+
+
+def _logins(configuration: Configuration, placed: Placed, name: str) -> Iterator[tuple[str, Login]]:
+    for host, section in configuration.registries.items():
+        if section.credentials is not None:
+            line = placed.line(("registries", host, "credentials"))
+            where = f"{name}:{line}: registries.{host}.credentials"
+            yield _host(host), Login(section.credentials, where)
 
 
 def _checked(placed: Placed, name: str, mappings: Mappings) -> Configuration | None:
@@ -104,7 +137,7 @@ def _words(problem: ErrorDetails, path: Path) -> str:
         return "is missing"
     if kind == _OWN:
         return message.removeprefix("Value error, ")
-    message = message.replace("Input should be", "expected")
+    message = _EXPECTED.get(kind) or message.replace("Input should be", "expected")
     # What is said of a login may be half a secret.
     shown = isinstance(found, str | int | float) and "credentials" not in path
     return f"{message}, found {found!r}" if shown else message
@@ -158,6 +191,21 @@ class _Rules:
                 self._read_mapping(rule, rule.mapping, origin)
             for destination in rule.destination or ():
                 self._add(rule, destination, number, origin)
+        if not self._mappings.problems:
+            self._check_hosts()
+
+    def _check_hosts(self) -> None:
+        """Note registries of which no rule has any use: their names may be mistyped."""
+        sides = {side.registry.host for rule in self._mappings.rules
+                 for side in (rule.source, rule.target)}  # fmt: skip
+        for name in self._configuration.registries:
+            if _host(name) not in sides:
+                close = difflib.get_close_matches(_host(name), sides, 1)
+                guess = f"did you mean {close[0]!r}?" if close else "is it needed?"
+                line = self._placed.line(("registries", name))
+                self._mappings.problem(
+                    Origin(self._name, line), f"registries.{name}: no rule goes there; {guess}"
+                )
 
     def _add(self, rule: Rule, destination: str, number: int, origin: Origin) -> None:
         assert rule.source is not None, "the model sees to it"

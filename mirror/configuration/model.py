@@ -106,6 +106,12 @@ class Tags(Section):
         (), description="Tags that never move: with a ledger, looked at by samples only."
     )
 
+    @model_validator(mode="after")
+    def _newest_by_what(self) -> Self:
+        if self.newest is None and "newest_by" in self.model_fields_set:
+            raise ValueError("'newest-by' says how 'newest: N' is counted, which is missing")
+        return self
+
 
 class Pruning(Section):
     """Whether what has left its source is deleted at the destination."""
@@ -140,7 +146,7 @@ class Rule(Defaults):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["source", "destination"]},
+                {"required": ["source", "destination"], "properties": {"mapping": False}},
                 {
                     "required": ["mapping"],
                     "properties": {"source": False, "destination": False, "tags": False},
@@ -189,11 +195,15 @@ class Credentials(Section):
         token = [self.token_env, self.token_file]
         if any(_both(pair) for pair in (user, password, token)):
             raise ValueError("each of username, password and token is from one place only")
-        if any(token) and any(user + password):
+        if _any(token) and _any(user + password):
             raise ValueError("expected a token, or a username and a password, not both")
-        if not any(token) and not (any(user) and any(password)):
+        if not _any(token) and not (_any(user) and _any(password)):
             raise ValueError("expected a username and a password, or a token")
         return self
+
+
+def _any(places: list[str | None]) -> bool:
+    return any(one is not None for one in places)
 
 
 def _both(pair: list[str | None]) -> bool:
@@ -233,19 +243,31 @@ class Configuration(Section):
     @field_validator("registries")
     @classmethod
     def _hosts(cls, sections: dict[str, RegistrySection]) -> dict[str, RegistrySection]:
-        found: dict[str, RegistrySection] = {}
-        for name, section in sections.items():
+        hosts: set[str] = set()
+        for name in sections:
             host = Registry.parse(name).host
-            if host in found:
+            if host in hosts:
                 raise ValueError(f"{name!r} is {host}, which is there twice")
-            found[host] = section
-        return found
+            hosts.add(host)
+        return sections
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a configuration."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mirror sync",
-        **{k: v for k, v in Configuration.model_json_schema(by_alias=True).items() if k != "title"},
-    }
+    made = _plain(Configuration.model_json_schema(by_alias=True))
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**head, **made, "title": "mirror sync"}
+
+
+def _plain(part: Any) -> Any:
+    """Leave out that what may be missing may be null, which would hide what is wrong with it."""
+    if isinstance(part, list):
+        return [_plain(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    left = {key: _plain(value) for key, value in part.items() if value is not None}
+    choices = [one for one in left.get("anyOf", ()) if one != {"type": "null"}]
+    if len(choices) == 1:
+        del left["anyOf"]
+        return {**choices[0], **left}
+    return left

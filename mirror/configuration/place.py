@@ -20,6 +20,13 @@ Path = tuple[str | int, ...]
 _MERGE = "tag:yaml.org,2002:merge"
 _STRING = "tag:yaml.org,2002:str"
 _VARIABLE = re.compile(r"\$(\$(?=\{))|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{")
+# What people mostly did where the parser says this.
+_ADVICE = (
+    ("alphabetic or numeric character", "put what begins with * in quotes"),
+    ("'\\t'", "indent with blanks, not with tabs"),
+    ("mapping values are not allowed", "is the line indented as it should be?"),
+    ("but got '{'", "put ${...} in quotes"),
+)
 # More than any configuration holds; aliases of aliases come there in a few lines.
 _VALUES_LIMIT = 500_000
 
@@ -52,15 +59,24 @@ def read(content: bytes, environment: Mapping[str, str]) -> Placed:
         placed.problems.append((line, "not UTF-8"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        placed.problems.append((mark.line + 1 if mark else 1, f"no YAML: {error.problem}"))
+        placed.problems.append(
+            (
+                mark.line + 1 if mark else 1,
+                f"not valid YAML: {error.problem}{_advice(str(error.problem))}",
+            )
+        )
     except yaml.YAMLError as error:
-        placed.problems.append((1, f"no YAML: {' '.join(str(error).split())}"))
+        placed.problems.append((1, f"not valid YAML: {' '.join(str(error).split())}"))
     except RecursionError:
-        placed.problems.append((1, "no YAML that anybody could follow: too deep"))
+        placed.problems.append((1, "not valid YAML: too deep"))
     else:
         if root is not None:
             placed.value = _Reader(loader, placed, environment).value(root, ())
     return placed
+
+
+def _advice(problem: str) -> str:
+    return next((f"; {words}" for sign, words in _ADVICE if sign in problem), "")
 
 
 class _Reader:

@@ -1,7 +1,8 @@
 """Tags that are versions, and ranges of them: ``>=2.40 <4``.
 
     range      = alternative *( "||" alternative )
-    alternative = comparator *( blank comparator )        all of them hold
+    alternative = comparator *( separator comparator )    all of them hold
+    separator  = blanks, or a comma
     comparator = [ ">=" | "<=" | ">" | "<" | "=" | "!=" | "^" | "~" ] version
     version    = [ "v" ] number [ "." number [ "." number ] ] [ "-" prerelease ]
 
@@ -20,7 +21,7 @@ from typing import Self
 from semver import Version
 
 _COMPARATOR = re.compile(r"(>=|<=|!=|>|<|=|\^|~)?\s*(\S+)")
-_BLANK = re.compile(r"\s+")
+_SEPARATOR = re.compile(r"[\s,]+")
 _JOINED = re.compile(r"(>=|<=|!=|>|<|=|\^|~)\s+")
 _HOLDS: dict[str, Callable[[Version, Version], bool]] = {
     ">=": operator.ge,
@@ -82,7 +83,7 @@ def _has(bounds: tuple[Comparator, ...], version: Version) -> bool:
 
 
 def _alternative(text: str) -> tuple[Comparator, ...]:
-    words = [word for word in _BLANK.split(_JOINED.sub(r"\1", text)) if word]
+    words = [word for word in _SEPARATOR.split(_JOINED.sub(r"\1", text)) if word]
     if not words:
         raise ValueError("a range such as '>=2.40 <4' is expected, nothing is there")
     return tuple(bound for word in words for bound in _bounds(word))

@@ -75,6 +75,13 @@ class _Image(Asker):
         """See `Asker`."""
         return self.settled
 
+    @property
+    def named(self) -> Digest | None:
+        """What its destination names in the end, as far as is known."""
+        if self.node is not None:
+            return self.node.digest
+        return self.destination if self.recalled else self.source
+
 
 class Planner:
     """What is wanted, what is there, what is asked."""
@@ -288,38 +295,33 @@ class Planner:
         del self._open[image]
         if status in (Status.FAILED, Status.DEFERRED):
             self._pruner.failed(image.pair.destination)
-        elif image.source is not None and image.pair.destination.tag is None:
-            self._pruner.brought(image.pair.destination.repository, image.source)
+        elif (digest := image.named) is not None and image.pair.destination.tag is None:
+            self._pruner.brought(image.pair.destination.repository, digest)
         self._intake.close(image.pair)
         self._tell(image, status, error)
 
-    def _tell(
-        self,
-        image: _Image,
-        status: Status,
-        error: MirrorError | None = None,
-    ) -> None:
+    def _tell(self, image: _Image, status: Status, error: MirrorError | None = None) -> None:
         """Tell how an image ended, and what it came to."""
         pair = image.pair
         names = str(pair.source), str(pair.destination), str(pair.origin)
         moved = image.bytes_copied + (image.node.bytes_copied if image.node is not None else 0)
         if status is Status.PLANNED:
             moved = 0
-        digest = image.destination if image.recalled else image.source
         if image.node is not None:
-            digest = image.node.digest
             names = names[0], str(image.node.destination), names[2]
+        new = status in (Status.COPIED, Status.PLANNED) and image.destination != image.named
         self.events.append(
             ImageSettled(
                 *names,
                 status,
-                digest,
+                image.named,
                 moved,
                 image.effort.attempts,
                 error,
                 image.source,
                 rule=image.terms.name,
                 wanted=image.terms.wanted,
+                replaced=image.destination if new else None,
                 recalled=image.recalled,
             )
         )

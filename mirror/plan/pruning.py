@@ -30,8 +30,15 @@ from mirror.plan.task import Answer, DeleteManifest, ListTags, Resolve
 from mirror.plan.usage import Usages
 from mirror.wire.listing import Names
 
-_RAISE = "Look at it with --dry-run; if it is right, raise max-percent for one run."
-_EMPTY = "Check the source; if it is meant to be empty, delete the tags yourself."
+_RAISE = "If that is right, raise max-percent of the rule until it has run."
+# Tags that a refusal names, at most.
+_NAMED = 12
+_EMPTY = (
+    "its source lists nothing that the mapping covers",
+    "Check the source; with allow-empty: true this is no failure, and the tags stay.",
+)
+_UNLISTED = ("not everything could be listed that goes there", "Mend what failed first.")
+_FAILED = ("something else failed or was put off there", "Mend what failed first.")
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +162,10 @@ class Pruner:
             gone = [reference for reference in left if not self._claims(reference)]
             group.covered += len(there)
             if reason := self._reason_to_keep(rule, place, repository) if gone else None:
-                self._refuse(str(repository), rule, reason)
+                meant = reason is _EMPTY and rule.terms is not None and rule.terms.allow_empty
+                self._refuse(
+                    str(repository), rule, reason, Pruning.KEPT if meant else Pruning.REFUSED
+                )
             else:
                 group.gone += gone
         elif not isinstance(answer, NotFound):
@@ -169,19 +179,18 @@ class Pruner:
     ) -> tuple[str, str] | None:
         """Say why nothing may be deleted in a repository, and what to do; None if it may."""
         if any(_leads_to(unlisted, repository) for unlisted in self._unlisted):
-            return "not everything could be listed that goes there", "Mend what failed first."
+            return _UNLISTED
         if not any(True for tags in place.lists for _ in covered(rule, tags)):
-            return "its source lists nothing that the mapping covers", _EMPTY
+            return _EMPTY
         if repository in self._failed:
-            return "something else failed or was put off there", "Mend what failed first."
+            return _FAILED
         return None
 
     def _delete(self, group: _Group) -> None:
         """Delete what has gone, unless that is too much."""
-        gone, limit = len(group.gone), group.terms.max_percent
-        if gone * 100 > limit * group.covered:
-            words = f"{gone} of {group.covered} tags would be deleted, more than {limit:g} %"
-            self._refuse(str(group.rule.target), group.rule, (words, _RAISE))
+        if len(group.gone) * 100 > group.terms.max_percent * group.covered:
+            where = name_of(group.rule.terms) or str(group.rule.target)
+            self._refuse(where, group.rule, (_too_many(group), _RAISE))
             return
         going = {repository: set[str]() for repository in {one.repository for one in group.gone}}
         for reference in group.gone:
@@ -241,11 +250,17 @@ class Pruner:
             error = as_error(answer)
             self._settle(str(reference), group.rule, Pruning.FAILED, digest, error)
 
-    def _refuse(self, destination: str, rule: Rule, reason: tuple[str, str]) -> None:
+    def _refuse(
+        self,
+        destination: str,
+        rule: Rule,
+        reason: tuple[str, str],
+        outcome: Pruning = Pruning.REFUSED,
+    ) -> None:
         words, hint = reason
         place = Place(Side.DESTINATION, destination, "pruning tags that have left their source")
         error = Refused(f"nothing was deleted: {words}", hint=hint).at(place)
-        self._settle(destination, rule, Pruning.REFUSED, error=error)
+        self._settle(destination, rule, outcome, error=error)
 
     def _settle(
         self,
@@ -257,6 +272,16 @@ class Pruner:
     ) -> None:
         origin, name = str(rule.origin), name_of(rule.terms)
         self._tell(PruneSettled(destination, origin, outcome, digest, error, name))
+
+
+def _too_many(group: _Group) -> str:
+    named = [str(reference) for reference in group.gone[:_NAMED]]
+    if len(group.gone) > _NAMED:
+        named.append("...")
+    return (
+        f"{len(group.gone)} of {group.covered} tags would be deleted, "
+        f"more than {group.terms.max_percent:g} %: {', '.join(named)}"
+    )
 
 
 def _leads_to(rule: Rule, repository: Repository) -> bool:

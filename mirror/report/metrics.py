@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC
 
 from mirror.errors import ExitCode, Side
-from mirror.events import ImageSettled, Landing, Pruning, Status
+from mirror.events import ImageSettled, Landing, PruneSettled, Pruning, Status
 from mirror.report.result import Result
 
 _SUCCESS = "mirror_last_success_timestamp_seconds"
@@ -47,8 +47,8 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
                 {_label("status", outcome): result.pruned[outcome] for outcome in Pruning}),
         _family("requests", "Requests of the last run, by registry.",
                 {_label("registry", host): count for host, count in result.requests.items()}),
-        _family("failures", "Images that failed in the last run, by registry and error class.",
-                _failures(result.failures)),
+        _family("failures", "What failed in the last run, by registry and error class.",
+                _failures(result.failures) + _unpruned(result.prunes)),
         _family("duration_seconds", "How long the last run took.", {(): round(seconds, 3)}),
         _family("exit_code", "What the last run told its caller.", {(): int(code)}),
         _family("end_timestamp_seconds", "When the last run ended.", {(): round(ended, 3)}),
@@ -66,22 +66,23 @@ def _rules(result: Result, ended: float, before: str) -> list[str]:
     """Return how each mapping with a name stands: what became of it, and how far it lags."""
     if not (names := sorted({image.rule for image in result.images if image.rule})):
         return []
-    images: Counter[_Labels] = Counter(
-        (("rule", image.rule), ("status", str(image.status)))
-        for image in result.images
-        if image.rule
-    )
+    images: dict[_Labels, float] = {
+        (("rule", name), ("status", str(status))): 0 for name in names for status in Status
+    }
+    for image in result.images:
+        if image.rule:
+            images[("rule", image.rule), ("status", str(image.status))] += 1
     behind = {image.rule for image in result.images if image.status in _BEHIND}
     behind |= {prune.rule for prune in result.prunes if prune.outcome in _UNPRUNED}
     known = {_unescaped(name): float(at) for name, at in _RULE_BEFORE.findall(before)}
-    success = {name: ended if name not in behind else known.get(name) for name in names}
-    times = {_label("rule", name): round(at, 3) for name, at in success.items() if at is not None}
-    lags = {labels: round(ended - at, 3) for labels, at in times.items()}
+    success = {name: known.get(name, 0.0) if name in behind else ended for name in names}
+    times = {_label("rule", name): round(at, 3) for name, at in success.items()}
+    lags = {labels: max(0.0, round(ended - at, 3)) for labels, at in times.items() if at}
     return [
         _family("images", "Images of the last run, by rule and status.", images, "mirror_rule"),
-        _family("last_success_timestamp_seconds", "When a rule was last wholly in step.",
+        _family("last_success_timestamp_seconds", "When a rule was last in step; 0 if never.",
                 times, "mirror_rule"),
-        _family("lag_seconds", "How long before the end of the last run that was.",
+        _family("lag_seconds", "How long that was before the end of the last run.",
                 lags, "mirror_rule"),
     ]  # fmt: skip
 
@@ -104,6 +105,19 @@ def _failures(images: Iterable[ImageSettled]) -> Counter[_Labels]:
         )
         for image in images
     )
+
+
+def _unpruned(prunes: Iterable[PruneSettled]) -> Counter[_Labels]:
+    return Counter(
+        (
+            ("class", prune.error.category if prune.error is not None else ""),
+            ("registry", prune.destination.partition(" -> ")[2].partition("/")[0]
+             or prune.destination.partition("/")[0]),
+            ("side", str(Side.DESTINATION)),
+        )
+        for prune in prunes
+        if prune.outcome in (Pruning.FAILED, Pruning.REFUSED)
+    )  # fmt: skip
 
 
 def _side(image: ImageSettled) -> Side | None:

@@ -90,8 +90,7 @@ class Progress:
         pace, rate = self._lately(2), self.rate
         images = (self.images_found - self.images_done) / pace if pace else None
         flying = max(0, self.started - self.moved) / rate if rate and self.moving else None
-        known = [seconds for seconds in (images, flying) if seconds is not None]
-        return max(known, default=None)
+        return max((seconds for seconds in (images, flying) if seconds), default=None)
 
     def line(self) -> str:
         """Say it all in one line."""

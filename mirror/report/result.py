@@ -45,6 +45,8 @@ class Result:
     quotas: dict[str, QuotaSeen] = field(default_factory=dict)
     prunes: list[PruneSettled] = field(default_factory=list)
     pruned: Counter[Pruning] = field(default_factory=Counter)
+    recalled: int = 0
+    """Images whose destination a ledger vouched for."""
     timeline: Timeline = field(default_factory=Timeline)
 
     def take(self, event: Event, at: float = 0.0) -> None:
@@ -58,6 +60,7 @@ class Result:
             case ImageSettled():
                 self.images.append(event)
                 self.statuses[event.status] += 1
+                self.recalled += event.recalled and event.status is Status.UNCHANGED
             case PruneSettled():
                 self.prunes.append(event)
                 self.pruned[event.outcome] += 1
@@ -127,6 +130,7 @@ class Result:
             "blobs_present": self.blobs[Landing.PRESENT],
             "manifests_pushed": self.manifests_pushed,
             "tags_pruned": self.pruned[Pruning.PRUNED],
+            "recalled": self.recalled,
             "requests": dict(sorted(self.requests.items())),
         }
 
@@ -152,6 +156,8 @@ def _entry(image: ImageSettled) -> dict[str, object]:
         "attempts": image.attempts,
         "error": _failure(image.error) if image.error is not None else None,
     }
+    if image.replaced is not None:
+        entry["replaced"] = str(image.replaced)
     if image.rule:
         entry["rule"] = image.rule
     if image.recalled:

@@ -51,7 +51,12 @@ def test_a_configuration_has_one_lock_however_it_is_named(
     (tmp_path / "link.yaml").symlink_to("a.yaml")
     monkeypatch.chdir(tmp_path)
 
-    assert path_for("a.yaml") == path_for(str(tmp_path / "link.yaml"))
-    assert path_for("a.yaml") != path_for("b.yaml")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
-    assert path_for("a.yaml").parent == Path("/run/user/7")
+    assert path_for("a.yaml", None) == path_for(str(tmp_path / "link.yaml"), None)
+    assert path_for("a.yaml", None) != path_for("b.yaml", None)
+
+
+def test_runs_that_share_a_ledger_share_a_lock() -> None:
+    ledger = Path("/var/lib/mirror/state.db")
+
+    assert path_for("a.yaml", ledger) == path_for("b.yaml", ledger)
+    assert path_for("a.yaml", ledger) == Path("/var/lib/mirror/state.db.lock")

@@ -181,7 +181,7 @@ def test_a_dry_run_waits_for_nobody(
 
 
 def test_a_lock_is_of_the_configuration(mirror: Run, write: Write, tmp_path: Path) -> None:
-    mirror("sync", write(rule()), XDG_RUNTIME_DIR=str(tmp_path))
+    mirror("sync", write(rule()), TMPDIR=str(tmp_path))
 
     assert [path.name for path in tmp_path.glob("mirror-*.lock")]
 

@@ -72,7 +72,9 @@ sync:
             max_per_registry=8, requests_per_second=50, insecure=False, chunk_size=64 * 2**20
         )
     }
-    assert sync.logins["registry.example.com"].username_env == "U"
+    login = sync.logins["registry.example.com"]
+    assert login.section.username_env == "U"
+    assert login.place == "c.yaml:6: registries.registry.example.com.credentials"
 
 
 def test_a_rule_says_otherwise_than_the_defaults() -> None:
@@ -127,6 +129,14 @@ def test_what_is_required_comes_along() -> None:
         (rule("tags: {include: ['regex:((']}"),
          [("c.yaml:5: sync.0.tags.include.0: 'regex:((' is no regular expression: "
           "missing ), unterminated subpattern at position 1")]),
+        (rule("prune: true"),
+         ["c.yaml:5: sync.0.prune: expected names with values below it, found True"]),
+        (rule("tags: {immutable: 1.0}"),
+         ["c.yaml:5: sync.0.tags.immutable: expected a list, found 1.0"]),
+        (rule("tags: {newest-by: created}"),
+         ["c.yaml:5: sync.0.tags: 'newest-by' says how 'newest: N' is counted, which is missing"]),
+        ("version: 1\nsync: {source: a}",
+         ["c.yaml:2: sync: expected a list"]),
         (rule("tags: {semver: '>=x'}"),
          [("c.yaml:5: sync.0.tags.semver: '>=x' is no bound; write one such as '>=2.40', '<4' "
           "or '^1.2'")]),
@@ -137,8 +147,7 @@ def test_what_is_required_comes_along() -> None:
         (rule("prune: {tags: true, max-percent: 0}"),
          ["c.yaml:5: sync.0.prune.max-percent: expected greater than 0, found 0"]),
         (rule("referrers: perhaps"),
-         [("c.yaml:5: sync.0.referrers: expected a valid boolean, unable to interpret input, "
-          "found 'perhaps'")]),
+         [("c.yaml:5: sync.0.referrers: expected true or false, found 'perhaps'")]),
         (rule("mapping: extra.txt"),
          ["c.yaml:3: sync.0: expected 'source' and 'destination' or 'mapping', not both"]),
         ("version: 1\nsync: [{mapping: extra.txt, tags: {}}]",
@@ -192,6 +201,23 @@ _LOGINS = "version: 1\nregistries: {r.io: {credentials: %s}}\nsync: [{mapping: e
 )  # fmt: skip
 def test_a_login_is_whole_and_from_one_place(section: str, said: str) -> None:
     assert problems(_LOGINS % section) == [f"c.yaml:2: registries.r.io.credentials: {said}"]
+
+
+def test_a_registry_that_no_rule_goes_to_may_be_mistyped() -> None:
+    sections = "registries: {r.oi: {max-per-registry: 2}, q.io: {}, z.example.com: {}}"
+
+    assert problems(f"{sections}\n{rule('allow-empty: true')}") == [
+        "c.yaml:1: registries.r.oi: no rule goes there; did you mean 'r.io'?",
+        "c.yaml:1: registries.z.example.com: no rule goes there; is it needed?",
+    ]
+
+
+def test_a_variable_that_is_not_set_is_one_problem() -> None:
+    text = _LOGINS % "{username: '${NOBODY}', password-env: P}"
+
+    assert problems(text.replace("r.io", "q.io")) == [
+        "c.yaml:2: the environment variable NOBODY is not set"
+    ]
 
 
 def test_a_problem_of_a_login_does_not_show_what_was_written() -> None:

@@ -51,6 +51,7 @@ _RULE = "{source: quay.io/a/*, destination: r.io/a/*"
         ("version: 1\nsync: [{mapping: a.txt, source: b.io/c}]", False),
         ("version: 1\nsync: [{source: b.io/c}]", False),
         (f"version: 1\nsync: [{_RULE}, tag: x}}]", False),
+        (f"version: 1\nsync: [{_RULE}, mapping: x}}]", False),
         (f"version: 1\nsync: [{_RULE}, tags: {{newest: 0}}}}]", False),
         (f"version: 1\nsync: [{_RULE}, tags: {{newest-by: size}}}}]", False),
         (f"version: 1\nsync: [{_RULE}, tags: {{semver: 2}}}}]", False),

@@ -30,6 +30,7 @@ def test_what_is_no_version_is_none(tag: str) -> None:
     [
         (">=2.40 <4", ["2.40", "3.99.9", "v2.41"], ["2.39.9", "4", "4.1"]),
         (">= 2.40  < 4", ["2.40"], ["4"]),
+        (">=1,<2", ["1.9"], ["2"]),
         ("1.2.3", ["1.2.3"], ["1.2.4"]),
         ("=1.2", ["1.2.0"], ["1.2.1"]),
         ("!=1.2.3", ["1.2.4"], ["1.2.3"]),
@@ -60,7 +61,7 @@ def test_a_pre_release_has_to_be_named(text: str, tag: str, inside: bool) -> Non
     assert Range.parse(text).has(_version(tag)) is inside
 
 
-@pytest.mark.parametrize("text", ["", "  ", ">=", ">=x", "=>1", "1 ||", ">=1,<2", "latest", "*"])
+@pytest.mark.parametrize("text", ["", "  ", ">=", ">=x", "=>1", "1 ||", "latest", "*", "1.x"])
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"bound|range"):
         Range.parse(text)

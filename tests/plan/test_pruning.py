@@ -99,7 +99,8 @@ def test_a_refusal_says_how_much_it_would_have_been_and_what_to_do() -> None:
     (refused,) = (event for event in world.events if isinstance(event, PruneSettled))
 
     assert refused.error is not None
-    assert "5 of 10 tags would be deleted, more than 10 %" in str(refused.error)
+    assert "5 of 10 tags would be deleted, more than 10 %: d.io/a:0, d.io/a:1" in str(refused.error)
+    assert refused.destination == "all"
     assert "raise max-percent" in refused.error.hint
 
 
@@ -137,14 +138,17 @@ def test_nothing_is_deleted_if_the_catalog_fails() -> None:
 
 
 @pytest.mark.parametrize("tags", [(), ("other",)])
-def test_nothing_is_deleted_if_the_source_lists_nothing_any_more(tags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("may_be_empty", "said"), [(True, "kept"), (False, "refused")])
+def test_nothing_is_deleted_if_the_source_lists_nothing_any_more(
+    tags: tuple[str, ...], may_be_empty: bool, said: str
+) -> None:
     world = synced(tags=())
     for tag in tags:
         world.image(tag, name=f"s.io/a:{tag}")
     covered = Choice(exclude=(Pattern.parse("other"),))
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=covered, allow_empty=True))
+    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=covered, allow_empty=may_be_empty))
 
-    assert world.pruned() == [("d.io/a", "refused")]
+    assert world.pruned() == [("d.io/a", said)]
     assert names(world) == set(TAGS)
 
 

@@ -123,6 +123,7 @@ def test_a_rule_that_could_not_prune_is_not_in_step(outcome: Pruning) -> None:
     found = samples(text(run, 10, ExitCode.FAILED))
 
     assert "mirror_rule_lag_seconds{rule=one}" not in found
+    assert found["mirror_rule_last_success_timestamp_seconds{rule=one}"] == 0
     assert found[f"mirror_run_pruned_tags{{status={outcome}}}"] == 1
 
 

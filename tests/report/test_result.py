@@ -64,7 +64,7 @@ def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
             "images": 2, "copied": 1, "unchanged": 0, "skipped": 0, "deferred": 0, "failed": 1,
             "planned": 0, "bytes_copied": 100, "blobs_copied": 1, "bytes_mounted": 45,
             "blobs_mounted": 1, "blobs_present": 1, "manifests_pushed": 1,
-            "tags_pruned": 0, "requests": {"d.io": 2, "s.io": 1},
+            "tags_pruned": 0, "recalled": 0, "requests": {"d.io": 2, "s.io": 1},
         },
         "timeline": {
             "bin_seconds": 0.25,
