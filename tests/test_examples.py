@@ -81,7 +81,7 @@ def _options(command: str) -> set[str]:
 @pytest.mark.parametrize("name", ["crontab", "mirror.service"])
 def test_a_command_of_a_timer_has_options_that_there_are(name: str) -> None:
     text = _read_example(name).decode()
-    commands = re.findall(r"^[^#].*\bmirror (sync|report|verify) (.*)$", text, re.MULTILINE)
+    commands = re.findall(r"(?:; |\s|bin/)mirror (sync|report|verify) ([^;\n]*)", text)
     assert commands
     for command, words in commands:
         assert {word for word in words.split() if word.startswith("--")} <= _options(command)

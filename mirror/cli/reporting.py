@@ -6,9 +6,11 @@ from mirror.cli.copying import read_document
 from mirror.cli.output import check_writable, write
 from mirror.errors import ExitCode, UsageError
 from mirror.report.document import Report, parse
-from mirror.report.page import failures, render, verdict
+from mirror.report.page import changes_of, failures, render, verdict
 from mirror.report.progress import clock, size
 
+# Changes that the short form names, at most.
+_NAMED = 20
 _UNREADABLE = "This report cannot be read."
 
 
@@ -46,5 +48,10 @@ def _text(report: Report) -> str:
         f"{sum(it.requests.values())} requests in {clock(report.duration_seconds)}",
         f"began {report.started}",
     ]
-    lines += [f"failed: {reference}: {error.message}" for reference, error in failures(report)]
-    return "\n".join(line for line in lines if line)
+    changes = changes_of(report)
+    lines += [f"{change.what}: {change.reference}" for change in changes[:_NAMED]]
+    if len(changes) > _NAMED:
+        lines.append(f"and {len(changes) - _NAMED} more")
+    for reference, origin, error in failures(report):
+        lines += [f"failed: {reference} ({origin})", f"  {error.message}", f"  {error.hint}"]
+    return "\n".join(line for line in lines if line.strip())

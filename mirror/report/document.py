@@ -38,6 +38,7 @@ class Image(msgspec.Struct, frozen=True):
     origin: str = ""
     rule: str = ""
     digest: str | None = None
+    replaced: str | None = None
     bytes_copied: int = 0
     attempts: int = 1
     error: Failure | None = None

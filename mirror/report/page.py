@@ -19,6 +19,7 @@ ROWS = 200
 BARS = 20
 # The drawing of a lane, in the units of its own coordinates.
 WIDTH, HEIGHT = 720, 56
+_UNKNOWN = Failure(kind="unknown")
 # The error classes of a report, in words for a person.
 _KINDS = {
     "auth": "not allowed",
@@ -28,7 +29,7 @@ _KINDS = {
     "registry": "trouble with the registry",
     "network": "no connection",
     "integrity": "not the bytes that were promised",
-    "policy": "forbidden by a rule",
+    "policy": "refused by a rule",
     "unsupported": "not possible",
 }
 
@@ -44,14 +45,22 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One failure: what it is about, where it was asked for, and what came back."""
+
+    reference: str
+    origin: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Failures with one cause: what it is, what to try, and all that it is about."""
 
     kind: str
     side: str
     hint: str
-    entries: tuple[tuple[str, str], ...]
-    """References, each with what came back."""
+    entries: tuple[Entry, ...]
     more: int
 
 
@@ -102,7 +111,7 @@ def render(report: Report, name: str, before: Report | None = None) -> str:
     )
     environment.filters["size"] = size
     environment.filters["clock"] = clock
-    changes = _changes(report)
+    changes = changes_of(report)
     return environment.get_template("page.html.j2").render(
         report=report,
         name=name,
@@ -128,20 +137,21 @@ def verdict(report: Report) -> tuple[str, str]:
     summary = report.summary
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
-        return "bad", f"{failed} of {summary.images} need somebody to look."
+        return "bad", f"{failed} failed: somebody has to look."
     if summary.deferred:
         return "late", f"{summary.deferred} of {summary.images} are left for the next run."
-    if summary.planned:
-        return "good", f"{summary.planned} would be copied; this run only looked."
+    if planned := summary.planned + sum(one.status == "planned" for one in report.pruned):
+        return "good", f"{planned} would change; this run only looked."
     if not summary.copied and not summary.tags_pruned:
         return "good", "Everything was in step already."
     return "good", "Everything asked for is at its destination."
 
 
-def _changes(report: Report) -> list[Change]:
+def changes_of(report: Report) -> list[Change]:
+    """Return what is otherwise at destinations since this run, the largest first."""
     shown = ("copied", "planned")
     copied = [
-        Change(image.status, image.destination, image.digest or "", image.bytes_copied)
+        Change(_newness(image), image.destination, image.digest or "", image.bytes_copied)
         for image in report.images
         if image.status in shown
     ]
@@ -153,11 +163,19 @@ def _changes(report: Report) -> list[Change]:
     return sorted(copied, key=lambda one: (-one.bytes, one.reference)) + pruned
 
 
+def _newness(image: Image) -> str:
+    """Say whether a destination is new, or names something else now."""
+    if image.status == "planned":
+        return "would move" if image.replaced else "would be new"
+    return "moved" if image.replaced else "new"
+
+
 def _troubles(report: Report) -> list[Trouble]:
     """Group failures by what to do about them, the most frequent first."""
-    groups: defaultdict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
-    for reference, error in failures(report):
-        groups[error.kind, error.side or "", error.hint].append((reference, error.message))
+    groups: defaultdict[tuple[str, str, str], list[Entry]] = defaultdict(list)
+    for reference, origin, error in failures(report):
+        entry = Entry(reference, origin, error.message)
+        groups[error.kind, error.side or "", error.hint].append(entry)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     return [
         Trouble(_KINDS.get(kind, kind), side, hint, tuple(found[:ROWS]), max(0, len(found) - ROWS))
@@ -165,15 +183,15 @@ def _troubles(report: Report) -> list[Trouble]:
     ]
 
 
-def failures(report: Report) -> Iterable[tuple[str, Failure]]:
-    """Give everything that failed, each with why."""
+def failures(report: Report) -> Iterable[tuple[str, str, Failure]]:
+    """Give everything that failed, each with where it was asked for, and why."""
     for image in report.images:
         if image.status == "failed":
             arrow = f"{image.source} → {image.destination}"
-            yield arrow, image.error or Failure(kind="unknown")
+            yield arrow, image.origin, image.error or _UNKNOWN
     for one in report.pruned:
         if one.status in ("failed", "refused"):
-            yield one.destination, one.error or Failure(kind="unknown")
+            yield one.destination, one.origin, one.error or _UNKNOWN
 
 
 def _left(report: Report) -> list[Image | Prune]:
@@ -296,4 +314,8 @@ def _ended(report: Report) -> str:
         began = datetime.fromisoformat(report.started)
     except ValueError:
         return ""
-    return (began + timedelta(seconds=report.duration_seconds)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        ended = began + timedelta(seconds=report.duration_seconds)
+    except (OverflowError, ValueError):
+        return ""
+    return ended.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -25,7 +25,7 @@ def test_a_run_is_a_page_that_a_browser_draws_light_and_dark(
 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     drawn = _chromium("--dump-dom", f"file://{page}").decode()
-    assert "1 of 35 need somebody to look." in drawn
+    assert "1 failed: somebody has to look." in drawn
     assert f"{empty}/m/shop/cart:1.0" in drawn
     light, dark = (_first_pixel(_screenshot(page, tmp_path, scheme)) for scheme in (_LIGHT, _DARK))
     assert min(light) > 200
@@ -37,9 +37,10 @@ def test_a_report_is_told_in_a_few_lines(mirror: Run, catalog: str, empty: str) 
 
     told = mirror("report", "-", stdin=ran.out)
 
-    assert told.out.splitlines()[0] == "1 of 4 need somebody to look."
+    assert told.out.splitlines()[0] == "1 failed: somebody has to look."
     assert "3 copied, 1 failed" in told.out
-    assert f"failed: {catalog}/none:1" in told.out.splitlines()[-1]
+    assert f"failed: {catalog}/none:1" in told.out
+    assert f"new: {empty}/x:1.0" in told.out.splitlines()
     assert mirror("report", "-", stdin=json.dumps({"schema": "x"})).code == 2
     assert mirror("report", "nowhere.json").code == 2
     assert mirror("report", "-", "--before", "-", stdin=ran.out).code == 2

@@ -92,15 +92,15 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
         pruned=(Prune("d.io/f:1", "pruned"), Prune("d.io/g:1", "kept", error=refused)),
     )))  # fmt: skip
 
-    assert "2 of 5 need somebody to look." in said
+    assert "2 failed: somebody has to look." in said
     assert "Not allowed at the destination 2" in said
     assert said.count("Log in.") == 1
     assert "s.io/b:1 → d.io/b:1" in said
-    assert "d.io/a:1 copied abababababab 1.0 MiB" in said
+    assert "d.io/a:1 new abababababab 1.0 MiB" in said
     assert "d.io/f:1 pruned" in said
     assert "d.io/d:1 deferred" in said
     assert "1:02:05" in said
-    assert "ended 2026-01-31 03:02:05 UTC" in said
+    assert "ended 2026-01-31T03:02:05Z" in said
     assert "e:1" not in said
 
 
@@ -109,12 +109,12 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
     [
         (report(image("a:1")), "good", "Everything asked for is at its destination."),
         (report(image("a:1", "unchanged")), "good", "Everything was in step already."),
-        (report(image("a:1", "planned")), "good", "1 would be copied; this run only looked."),
+        (report(image("a:1", "planned")), "good", "1 would change; this run only looked."),
         (report(image("a:1", "deferred"), image("b:1")), "late",
          "1 of 2 are left for the next run."),
-        (report(image("a:1", "failed")), "bad", "1 of 1 need somebody to look."),
+        (report(image("a:1", "failed")), "bad", "1 failed: somebody has to look."),
         (report(image("a:1"), pruned=(Prune("d.io/a", "refused"),)), "bad",
-         "1 of 1 need somebody to look."),
+         "1 failed: somebody has to look."),
         (report(), "good", "Everything was in step already."),
     ],
 )  # fmt: skip
@@ -170,7 +170,7 @@ def test_a_run_is_compared_with_the_one_before() -> None:
     assert "Compared with the run of 2026-01-31T02:00:00Z" in said
     assert "failing now, and not then d.io/b:1 d.io/c:1" in said
     assert "failed then, and not now d.io/a:1" in said
-    assert "2 destinations are new, 1 are not asked for any more." in said
+    assert "Destinations: 2 new, 1 not asked for any more." in said
     assert "Images 3 4 +1" in said
     assert "Failed 1 2 +1" in said
 
