@@ -109,6 +109,13 @@ class ImageSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationChanging:
+    """What is known of a destination holds no more: it is about to be changed."""
+
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class PruneSettled:
     """A tag that has left its source was deleted, or not."""
 
@@ -207,6 +214,7 @@ class AdmissionClosed:
 Event = (
     ImagesFound
     | ImageSettled
+    | DestinationChanging
     | PruneSettled
     | BlobStarted
     | BlobStopped

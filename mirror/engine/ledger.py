@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from mirror.errors import MirrorError, Side, UsageError
-from mirror.events import Event, ImageSettled, PruneSettled, Pruning, Status
+from mirror.events import DestinationChanging, Event, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference
 from mirror.plan.memory import Remembered
@@ -25,15 +25,18 @@ _APPLICATION = 0x6D697272
 _VERSION = 1
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verified (
-    destination TEXT, wanted TEXT, source TEXT, digest TEXT, at REAL,
-    PRIMARY KEY (destination, wanted)
+    destination TEXT PRIMARY KEY, wanted TEXT, source TEXT, source_digest TEXT, digest TEXT, at REAL
 ) WITHOUT ROWID
 """
-_RECALL = "SELECT source, digest, at FROM verified WHERE destination = ? AND wanted = ?"
-_REMEMBER = "INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?)"
+_RECALL = (
+    "SELECT source, source_digest, digest, at FROM verified WHERE destination = ? AND wanted = ?"
+)
+_REMEMBER = "INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET = "DELETE FROM verified WHERE destination = ?"
 # Entries that a killed run may lose, which costs the next one as many questions.
 _BATCH = 500
+# Seconds for which another process may keep it from being written; nothing else goes on then.
+_BUSY = 1.0
 # One in so many tags that never move is looked at all the same, in each run.
 _SAMPLE = 0.01
 _HINT = "Name another file, or delete this one: the next run asks every destination once."
@@ -57,8 +60,10 @@ class Ledger:
         self._random = random or SystemRandom()
         self._waiting: list[tuple[str, tuple[str | float, ...]]] = []
         """Statements that are not carried out yet, in their order."""
+        self._broken: sqlite3.Error | None = None
+        """Why nothing is written any more."""
         try:
-            self._file = sqlite3.connect(path)
+            self._file = sqlite3.connect(path, timeout=_BUSY)
             self._prepare()
         except sqlite3.Error as error:
             raise UsageError(f"{path}: no ledger: {error}", hint=_HINT) from error
@@ -72,39 +77,52 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write what is not written yet; raise MirrorError if that cannot be done."""
-        try:
-            self._write()
-        finally:
-            self._file.close()
+        """Write what is not written yet; raise MirrorError if not all could be."""
+        self._write()
+        self._file.close()
+        if self._broken is not None and kind is None:
+            raise MirrorError(
+                f"{self._path}: the ledger could not be written: {self._broken}",
+                hint="The images are as the report says; the next run asks more.",
+            )
 
     def recall(self, destination: Reference, wanted: str) -> Remembered | None:
         """Return what the destination was last seen to hold; see `mirror.plan.memory`."""
-        row = self._file.execute(_RECALL, (str(destination), wanted)).fetchone()
-        if row is None:
-            return None
-        source, digest, at = row
-        # Between half of the time and all of it, for each destination another part.
-        share = 0.5 + zlib.crc32(str(destination).encode()) / 2**33
-        fresh = 0 <= self._clock() - at < self._recheck * share
-        sampled = self._random.random() < _SAMPLE
-        return Remembered(Digest.parse(source), Digest.parse(digest), fresh, sampled)
+        try:
+            row = self._file.execute(_RECALL, (str(destination), wanted)).fetchone()
+            if row is None:
+                return None
+            source, source_digest, digest, at = row
+            # Between half of the time and all of it, for each destination another part.
+            share = 0.5 + zlib.crc32(str(destination).encode()) / 2**33
+            fresh = 0 <= self._clock() - at < self._recheck * share
+            sampled = self._random.random() < _SAMPLE
+            names = Digest.parse(source_digest), Digest.parse(digest)
+            return Remembered(source, *names, fresh, sampled)
+        except (sqlite3.Error, ValueError, TypeError, AttributeError):
+            return None  # a damaged row is none
 
     def take(self, event: Event) -> None:
         """Take the next event."""
         match event:
-            case ImageSettled(status=Status.COPIED | Status.UNCHANGED, recalled=False):
+            case (
+                ImageSettled(status=Status.COPIED)
+                | ImageSettled(status=Status.UNCHANGED, recalled=False)
+            ):
                 self._remember(event)
             case ImageSettled(status=Status.FAILED) if _is_about_destination(event.error):
                 self._do(_FORGET, event.destination)
-            case PruneSettled(outcome=Pruning.PRUNED):
+            case DestinationChanging():
+                # Before it is changed, not after: a run that is killed in between says nothing.
                 self._do(_FORGET, event.destination)
+                self._write()
 
     def _remember(self, image: ImageSettled) -> None:
         if image.digest is None:
             return
-        source, digest = str(image.source_digest or image.digest), str(image.digest)
-        self._do(_REMEMBER, image.destination, image.wanted, source, digest, self._clock())
+        names = str(image.source_digest or image.digest), str(image.digest)
+        values = image.destination, image.wanted, image.source, *names, self._clock()
+        self._do(_REMEMBER, *values)
 
     def _do(self, statement: str, *values: str | float) -> None:
         self._waiting.append((statement, values))
@@ -124,15 +142,15 @@ class Ledger:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
+        if self._broken is not None:
+            return
         try:
             for statement, values in waiting:
                 self._file.execute(statement, values)
             self._file.commit()
         except sqlite3.Error as error:
-            problem = f"{self._path}: the ledger cannot be written: {error}"
-            raise MirrorError(
-                problem, hint="The images are done; the next run asks more."
-            ) from error
+            # What it spares is not worth what would not be done without it.
+            self._broken = error
 
 
 def _is_about_destination(error: MirrorError | None) -> bool:

@@ -159,8 +159,14 @@ class Audit:
             )
         )
 
+    def asked(self, rule: Rule) -> None:
+        """See `Watch`; nothing follows from it here."""
+
     def unlisted(self, rule: Rule) -> None:
         """See `Watch`; what is not known to have left its source is not told of."""
+
+    def failed(self, destination: Reference) -> None:
+        """See `Watch`; nothing follows from it here."""
 
     def listed(self, rule: Rule, tags: tuple[str, ...]) -> None:
         """Have the destination's tags listed too, for those that the source does not have."""

@@ -58,12 +58,20 @@ class Found(Protocol):
 class Watch(Protocol):
     """Is told of what sources list."""
 
+    def asked(self, rule: Rule) -> None:
+        """Learn that a source is asked what a rule is about."""
+        ...
+
     def listed(self, rule: Rule, tags: tuple[str, ...]) -> None:
         """Learn all tags that the source lists of a rule for one repository."""
         ...
 
     def unlisted(self, rule: Rule) -> None:
-        """Learn that the source did not list everything that a rule is about."""
+        """Learn that it is not known, or in doubt, what a rule is about."""
+        ...
+
+    def failed(self, destination: Reference) -> None:
+        """Learn that an image was not brought to where it belongs."""
         ...
 
 
@@ -106,6 +114,8 @@ class Discovery:
         return rules
 
     def _list(self, rule: Rule) -> None:
+        if self._watch is not None:
+            self._watch.asked(rule)
         pending = self._wait(rule)
         if rule.source.many_repositories:
             pending.unlisted = 1
@@ -131,7 +141,7 @@ class Discovery:
             return
         if isinstance(page, MirrorError):
             pending.found += 1  # nobody knows what there is
-            self._fail(pending, page)
+            self._failed(pending.rule, page)
             self._one_less(pending)
             return
         found = list(repositories(pending.rule, page.names))
@@ -164,7 +174,7 @@ class Discovery:
         if isinstance(answer, Names) or gone:
             self._choose(pending, answer.names if isinstance(answer, Names) else ())
         else:
-            self._fail(pending, as_error(answer))
+            self._failed(pending.rule, as_error(answer))
             self._over(pending, None)
 
     def _choose(self, pending: _Pending, names: tuple[str, ...]) -> None:
@@ -175,12 +185,14 @@ class Discovery:
             self._failed(rule, _no_tags(rule, odd))
         tags = list(covered(rule, names))
         choice = rule.terms.choice if rule.terms is not None else ALL
-        if choice.newest is None or len(tags) <= choice.newest:
+        if choice.newest is None:
             self._over(pending, tags)
-        elif choice.by_creation:
+        elif not choice.by_creation:
+            self._over(pending, choice.newest_versions(tags))
+        elif len(tags) > choice.newest:
             self._ask_dates(pending, tags)
         else:
-            self._over(pending, choice.newest_versions(tags))
+            self._over(pending, tags)
 
     def _ask_dates(self, pending: _Pending, tags: list[str]) -> None:
         """Ask of each tag when its image was created, to choose the newest of them."""
@@ -198,17 +210,12 @@ class Discovery:
         if isinstance(answer, float):
             pending.dates[tag] = answer
         elif not isinstance(answer, NotFound):  # which has gone since it was listed
-            self._fail(pending, as_error(answer))
+            self._failed(pending.rule, as_error(answer))
         if not unanswered:
             assert pending.rule.terms is not None, "by default no tag is newer than another"
             dates = pending.dates
             newest = sorted(dates, key=lambda tag: (dates[tag], tag), reverse=True)
             self._over(pending, newest[: pending.rule.terms.choice.newest])
-
-    def _fail(self, pending: _Pending, error: MirrorError) -> None:
-        if self._watch is not None:
-            self._watch.unlisted(pending.rule)
-        self._failed(pending.rule, error)
 
     def _over(self, pending: _Pending, tags: list[str] | None) -> None:
         """Give away what a repository's rule came to; None if that could not be found out."""

@@ -41,6 +41,7 @@ class Intake:
         self._options = options
         self._tell = tell
         self._opened = opened
+        self._watch = watch
         self._discovery = Discovery(inquiry, listings, self._queue, self.rule_failed, watch)
         self._queues: defaultdict[Route, deque[Rule]] = defaultdict(deque)
         self._open_on: Counter[Route] = Counter()
@@ -80,6 +81,8 @@ class Intake:
 
     def rule_failed(self, rule: Rule, error: MirrorError) -> None:
         """Tell of a mapping whose images are not known."""
+        if self._watch is not None:
+            self._watch.unlisted(rule)
         if self._options.skip_missing and isinstance(error, NotFound):
             self._settle_rule(rule, Status.SKIPPED)
         else:
@@ -103,6 +106,8 @@ class Intake:
         if other.source != one.source:
             self._tell(ImagesFound(1))
             self._settle(one, Status.FAILED, _taken(one, other.source))
+            if self._watch is not None:
+                self._watch.failed(one.destination)
         return other is one
 
     def _settle(self, pair: Pair, status: Status, error: MirrorError | None = None) -> None:

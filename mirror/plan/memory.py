@@ -11,6 +11,8 @@ from mirror.image.reference import Reference
 class Remembered:
     """What a destination was seen to hold."""
 
+    named: str
+    """Its source, in full."""
     source: Digest
     """What its source named then."""
     digest: Digest

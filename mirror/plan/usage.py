@@ -1,7 +1,8 @@
 """Who still uses a digest of a destination repository: its tags, its indexes, its referrers.
 
 Where a registry deletes digests only, a digest takes along every tag that names it and
-breaks every index that lists it; so all other tags are looked up first.
+breaks every index that lists it; so all other tags are looked up first, and what mappings
+want by digest, each down to its last child.
 """
 
 from collections import defaultdict
@@ -23,17 +24,19 @@ from mirror.wire.referrers import Fallback, ReferrerList
 Known = Callable[[str | MirrorError], None]
 """Takes who uses a digest, in words; empty for nobody, an error if that cannot be found out."""
 
+_MAPPING = "a mapping"
+
 
 @dataclass(slots=True, eq=False)
-class _Repository:
-    """What is used in a repository, once all of its tags were looked at."""
+class _Scan:
+    """One repository: what uses which digest in it, once all of its tags were looked at."""
 
-    going: set[str] = field(default_factory=set)
-    """Tags that are to be deleted, which use nothing."""
+    asker: Asker
+    repository: Repository
     names: tuple[str, ...] = ()
-    users: dict[Digest, str] = field(default_factory=dict)
-    unanswered: int = 0
-    asked: bool = False
+    users: defaultdict[Digest, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Tags, or `_MAPPING`, by what they lead to."""
+    unanswered: int = 1
     error: MirrorError | None = None
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
@@ -44,128 +47,101 @@ class Usages:
     def __init__(self, inquiry: Inquiry, listings: Listings) -> None:
         self._inquiry = inquiry
         self._listings = listings
-        self._repositories: defaultdict[Repository, _Repository] = defaultdict(_Repository)
+        self._scans: dict[Repository, _Scan] = {}
+        self._wanted: defaultdict[Repository, set[Digest]] = defaultdict(set)
+        self._going: defaultdict[Repository, set[str]] = defaultdict(set)
 
     def keep(self, repository: Repository, digest: Digest) -> None:
-        """Learn that a manifest is wanted for its own sake."""
-        self._repositories[repository].users[digest] = "a mapping"
+        """Learn that a manifest is wanted for its own sake, with everything below it."""
+        self._wanted[repository].add(digest)
 
-    def expect_gone(self, repository: Repository, tags: set[str]) -> None:
-        """Learn of tags that are to be deleted, and so do not count."""
-        self._repositories[repository].going |= tags
+    def expect_gone(self, reference: Reference) -> None:
+        """Learn of a tag that is to be deleted, and so does not count."""
+        self._going[reference.repository].add(reference.tag or "")
 
     def ask(self, asker: Asker, repository: Repository, digest: Digest, then: Known) -> None:
         """Have `then` called with who uses a digest."""
-        known = self._repositories[repository]
-        known.waiting.append(partial(self._answer, asker, repository, digest, then))
-        if not known.asked:
-            known.asked = True
-            known.unanswered = 1
+        scan = self._scans.get(repository)
+        if scan is None:
+            scan = self._scans[repository] = _Scan(asker, repository)
             task = ListTags(repository, Side.DESTINATION)
-            self._listings.ask(asker, task, partial(self._listed, asker, repository, known))
-        elif not known.unanswered:
-            self._over(known)
-
-    def _listed(
-        self,
-        asker: Asker,
-        repository: Repository,
-        known: _Repository,
-        answer: Answer | MirrorError,
-    ) -> None:
-        if isinstance(answer, Names):
-            known.names = answer.names
-            for tag in answer.names:
-                if tag not in known.going:
-                    reference = Reference(repository, tag)
-                    resolve = Resolve(Side.DESTINATION, reference)
-                    then = partial(self._resolved, asker, reference, known)
-                    self._ask(asker, known, resolve, then)
+            self._listings.ask(asker, task, partial(self._listed, scan))
+        if scan.unanswered:
+            scan.waiting.append(partial(self._answer, scan, digest, then))
         else:
-            known.error = as_error(answer)
-        self._answered(known)
+            self._answer(scan, digest, then)
 
-    def _ask(
-        self,
-        asker: Asker,
-        known: _Repository,
-        task: Task,
-        then: Callable[[Answer | MirrorError], None],
-    ) -> None:
-        known.unanswered += 1
-        self._inquiry.ask(asker, task, then)
+    def _listed(self, scan: _Scan, answer: Answer | MirrorError) -> None:
+        if isinstance(answer, Names):
+            scan.names = answer.names
+            for tag in answer.names:
+                resolve = Resolve(Side.DESTINATION, Reference(scan.repository, tag))
+                self._ask(scan, resolve, partial(self._resolved, scan, tag))
+        else:
+            scan.error = as_error(answer)
+        for digest in self._wanted[scan.repository]:
+            self._use(scan, Descriptor(digest, 0), _MAPPING, depth=0)
+        self._answered(scan)
 
-    def _resolved(
-        self,
-        asker: Asker,
-        reference: Reference,
-        known: _Repository,
-        answer: Answer | MirrorError,
-    ) -> None:
+    def _ask(self, scan: _Scan, task: Task, then: Callable[[Answer | MirrorError], None]) -> None:
+        scan.unanswered += 1
+        self._inquiry.ask(scan.asker, task, then)
+
+    def _resolved(self, scan: _Scan, tag: str, answer: Answer | MirrorError) -> None:
         if isinstance(answer, Descriptor):
-            user = f"the tag {reference.tag}"
-            self._use(asker, reference.repository, known, answer, user, depth=0)
+            self._use(scan, answer, tag, depth=0)
         elif answer is not None:
-            known.error = as_error(answer)
-        self._answered(known)
+            scan.error = as_error(answer)
+        self._answered(scan)
 
-    def _use(
-        self,
-        asker: Asker,
-        repository: Repository,
-        known: _Repository,
-        used: Descriptor,
-        user: str,
-        *,
-        depth: int,
-    ) -> None:
+    def _use(self, scan: _Scan, used: Descriptor, user: str, *, depth: int) -> None:
         """Note a digest that is used, and ask what it names if it may be an index."""
-        if used.digest in known.users:
+        if user in scan.users[used.digest]:
             return
-        known.users[used.digest] = user
+        scan.users[used.digest].add(user)
         if used.may_be_index and depth < DEPTH_LIMIT:
-            task = ReadManifest(repository, used.digest, Side.DESTINATION)
-            then = partial(self._read, asker, repository, known, user, depth)
-            self._ask(asker, known, task, then)
+            task = ReadManifest(scan.repository, used.digest, Side.DESTINATION)
+            self._ask(scan, task, partial(self._read, scan, user, depth))
 
-    def _read(
-        self,
-        asker: Asker,
-        repository: Repository,
-        known: _Repository,
-        user: str,
-        depth: int,
-        answer: Answer | MirrorError,
-    ) -> None:
+    def _read(self, scan: _Scan, user: str, depth: int, answer: Answer | MirrorError) -> None:
         if isinstance(answer, Manifest):
             for child in answer.manifests:
-                self._use(asker, repository, known, child, user, depth=depth + 1)
+                self._use(scan, child, user, depth=depth + 1)
         else:
-            known.error = as_error(answer)
-        self._answered(known)
+            scan.error = as_error(answer)
+        self._answered(scan)
 
-    def _answered(self, known: _Repository) -> None:
-        known.unanswered -= 1
-        if not known.unanswered:
-            self._over(known)
+    def _answered(self, scan: _Scan) -> None:
+        scan.unanswered -= 1
+        if not scan.unanswered:
+            waiting, scan.waiting = scan.waiting, []
+            for answer in waiting:
+                answer()
 
-    def _over(self, known: _Repository) -> None:
-        waiting, known.waiting = known.waiting, []
-        for answer in waiting:
-            answer()
-
-    def _answer(self, asker: Asker, repository: Repository, digest: Digest, then: Known) -> None:
-        known = self._repositories[repository]
-        names = {*cosign_tags(digest), fallback_tag(digest)} & set(known.names)
-        if known.error is not None:
-            then(known.error)
-        elif digest in known.users:
-            then(known.users[digest])
-        elif names:
-            then(f"the tag {min(names)}")
+    def _answer(self, scan: _Scan, digest: Digest, then: Known) -> None:
+        going = self._going[scan.repository]
+        users = scan.users.get(digest, set()) - going
+        signatures = {*cosign_tags(digest), fallback_tag(digest)} & set(scan.names)
+        if scan.error is not None:
+            then(scan.error)
+        elif users or signatures:
+            name = min(users or signatures)
+            then(name if name == _MAPPING else f"the tag {name}")
         else:
-            task = ListReferrers(Side.DESTINATION, repository, digest, Fallback.ABSENT)
-            self._inquiry.ask(asker, task, partial(self._referred, then))
+            task = ReadManifest(scan.repository, digest, Side.DESTINATION)
+            self._inquiry.ask(scan.asker, task, partial(self._itself_read, scan, digest, then))
+
+    def _itself_read(
+        self, scan: _Scan, digest: Digest, then: Known, answer: Answer | MirrorError
+    ) -> None:
+        """Go on if it refers to nothing itself: a signature is its subject's."""
+        if not isinstance(answer, Manifest):
+            then(as_error(answer))
+        elif answer.subject is not None:
+            then(f"{answer.subject}, to which it refers,")
+        else:
+            task = ListReferrers(Side.DESTINATION, scan.repository, digest, Fallback.ABSENT)
+            self._inquiry.ask(scan.asker, task, partial(self._referred, then))
 
     def _referred(self, then: Known, answer: Answer | MirrorError) -> None:
         if isinstance(answer, ReferrerList):

@@ -241,8 +241,21 @@ class Client:
                     return False
                 if reply.status == HTTPStatus.METHOD_NOT_ALLOWED:
                     raise Unsupported("405: nothing can be deleted here", hint=_DELETE)
+                gone = reply.status == HTTPStatus.NOT_FOUND
                 await self._work.expect(reply, *_STORED, *_GONE)
-                return True
+            # Some that delete no tags say so with a 404; others mean that it is not there.
+            if gone and await self._is_there(reference):
+                if reference.digest is None:
+                    return False
+                raise Unsupported("404, though it is there", hint=_DELETE)
+            return True
+
+    async def _is_there(self, reference: Reference) -> bool:
+        try:
+            await self.resolve(reference.target)
+        except NotFound:
+            return False
+        return True
 
     async def referrers(
         self, subject: Digest, fallback: Fallback = Fallback.INSTEAD

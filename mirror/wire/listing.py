@@ -25,6 +25,9 @@ PAGE_SIZE = 1000
 # tags of a repository at once, whatever was asked for.
 PAGE_LIMIT = 64 * 1024 * 1024
 
+# Empty pages in a row, after which there seems to be no end to them.
+_EMPTY_LIMIT = 100
+
 _LINK = re.compile(r"<([^>]*)>([^,]*)")
 _NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
 
@@ -66,6 +69,7 @@ class Listing:
         self._path = path
         self._url: str | None = f"{path}?n={PAGE_SIZE}"
         self._asked: set[str | None] = set()
+        self._empty = 0
         self._names: set[str] = set()
         self.described: dict[str, Descriptor] = {}
         """What tags name, as far as the pages said so."""
@@ -109,7 +113,13 @@ class Listing:
         following = next_page(reply)
         if following is None and len(names) == PAGE_SIZE:
             following = f"{self._path}?n={PAGE_SIZE}&last={quote(names[-1])}"
-        self._url = following if new and following not in self._asked else None
+        self._empty = 0 if names else self._empty + 1
+        if self._empty > _EMPTY_LIMIT:
+            raise RegistryError("the list goes on and on, and names nothing")
+        # Names that were all there before are a registry that goes round; none is a page
+        # of which it shows nothing to this login.
+        goes_on = following not in self._asked and (new or not names)
+        self._url = following if goes_on else None
         self._asked.add(following)
         return new
 

@@ -10,7 +10,7 @@ import pytest
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.ledger import Ledger
 from mirror.errors import Denied, MirrorError, Place, Side, UsageError
-from mirror.events import ImageSettled, PruneSettled, Pruning, Status
+from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_MANIFEST
 from mirror.image.reference import Reference, Repository
@@ -20,6 +20,9 @@ from tests.conftest import Copy
 DAY = 24 * 3600.0
 PLACE = Reference(Repository.parse("d.io/a"), "1")
 ONE, OTHER = Digest.of(b"one"), Digest.of(b"other")
+
+
+Seen = ImageSettled | DestinationChanging
 
 
 class Clock:
@@ -54,7 +57,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
-def remember(path: Path, clock: Clock | None = None, *events: ImageSettled | PruneSettled) -> None:
+def remember(
+    path: Path, clock: Clock | None = None, *events: ImageSettled | DestinationChanging
+) -> None:
     with opened(path, clock) as ledger:
         for event in events or (settled(Status.COPIED),):
             ledger.take(event)
@@ -64,7 +69,9 @@ def test_what_was_seen_is_remembered_by_the_next_run(path: Path) -> None:
     remember(path)
 
     with opened(path) as ledger:
-        assert ledger.recall(PLACE, "") == Remembered(ONE, ONE, fresh=True, sampled=False)
+        assert ledger.recall(PLACE, "") == Remembered(
+            "s.io/a:1", ONE, ONE, fresh=True, sampled=False
+        )
         assert ledger.recall(PLACE, "linux/arm64") is None
         assert ledger.recall(Reference(PLACE.repository, "2"), "") is None
 
@@ -74,7 +81,7 @@ def test_what_a_source_named_is_remembered_beside_what_was_made_of_it(path: Path
 
     with opened(path) as ledger:
         known = ledger.recall(PLACE, "linux/arm64")
-        assert known == Remembered(OTHER, ONE, fresh=True, sampled=False)
+        assert known == Remembered("s.io/a:1", OTHER, ONE, fresh=True, sampled=False)
 
 
 @pytest.mark.parametrize(("days", "fresh"), [(0, True), (3.4, True), (7.1, False), (-1, False)])
@@ -113,10 +120,10 @@ def test_one_in_a_hundred_is_looked_at_all_the_same(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [settled(Status.FAILED), PruneSettled(str(PLACE), "f:1", Pruning.PRUNED, ONE)],
+    [settled(Status.FAILED), DestinationChanging(str(PLACE))],
 )
 def test_what_is_not_there_any_more_is_forgotten(
-    path: Path, event: ImageSettled | PruneSettled
+    path: Path, event: ImageSettled | DestinationChanging
 ) -> None:
     remember(path)
     remember(path, None, event)
@@ -167,13 +174,65 @@ def test_what_is_no_ledger_is_not_overwritten(path: Path, content: bytes | None)
     assert path.read_bytes() == before
 
 
+def test_a_change_is_known_to_whoever_comes_after_a_kill(path: Path) -> None:
+    remember(path)
+    killed = opened(path)
+    killed.take(DestinationChanging(str(PLACE)))
+
+    with opened(path) as ledger:
+        assert ledger.recall(PLACE, "") is None
+
+
+def test_a_destination_holds_one_thing_at_a_time(path: Path) -> None:
+    remember(path, None, settled(Status.COPIED), settled(Status.COPIED, wanted="linux/arm64"))
+
+    with opened(path) as ledger:
+        assert ledger.recall(PLACE, "") is None
+        assert ledger.recall(PLACE, "linux/arm64") is not None
+
+
+def test_what_was_copied_is_remembered_though_its_image_was_known(path: Path) -> None:
+    remember(path, None, settled(Status.COPIED, recalled=True))
+
+    with opened(path) as ledger:
+        assert ledger.recall(PLACE, "") is not None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE verified SET source_digest = 'xx'", "UPDATE verified SET digest = NULL",
+     "UPDATE verified SET at = 'noon'", "ALTER TABLE verified RENAME COLUMN wanted TO x"],
+)  # fmt: skip
+def test_a_damaged_row_is_none(path: Path, damage: str) -> None:
+    remember(path)
+    with sqlite3.connect(path) as other:
+        other.execute(damage)
+
+    with opened(path) as ledger:
+        assert ledger.recall(PLACE, "") is None
+
+
+async def test_a_ledger_that_breaks_ends_no_run(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, path: Path
+) -> None:
+    for tag in ("1", "2"):
+        _push(source, tag)
+    await mirrored("S/a=T/a", ledger=path)
+    with sqlite3.connect(path) as other:
+        other.execute("ALTER TABLE verified ADD COLUMN more TEXT")
+
+    with pytest.raises(MirrorError, match="could not be written"):
+        await mirrored("S/a=T/b", ledger=path)
+    assert target.store.tags("b") == ["1", "2"]
+
+
 def test_a_ledger_that_cannot_be_written_is_told_of(path: Path) -> None:
     ledger = opened(path)
     ledger.take(settled(Status.COPIED))
     with sqlite3.connect(path) as other:
         other.execute("DROP TABLE verified")
 
-    with pytest.raises(MirrorError, match="cannot be written"), ledger:
+    with pytest.raises(MirrorError, match="could not be written"), ledger:
         pass
 
 

@@ -31,7 +31,7 @@ def recalling(world: World, *, fresh: bool = True, sampled: bool = False) -> Rec
 
     def recall(destination: Reference, wanted: str) -> Remembered | None:
         known = str(destination) == "d.io/a:1" and wanted in ("", "linux/arm64", "referrers")
-        return Remembered(digest, digest, fresh, sampled) if known else None
+        return Remembered("s.io/a:1", digest, digest, fresh, sampled) if known else None
 
     return recall
 
@@ -111,6 +111,39 @@ def test_other_tags_are(terms: Terms) -> None:
     world.mirror(LINE, terms=terms, recall=recalling(world))
 
     assert asked(world) == ["source"]
+
+
+@pytest.mark.parametrize("line", ["s.io/b:1=d.io/a", "s.io/a:1@DIGEST=d.io/a"])
+def test_one_that_another_source_is_to_bring_is_looked_up(line: str) -> None:
+    world = synced()
+    other = world.image("y", name="s.io/b:1")
+    line = line.replace("DIGEST", str(other.digest))
+    (image,) = world.mirror(line, terms=IMMUTABLE, recall=recalling(world))
+
+    assert (image.status, image.digest) == (Status.COPIED, other.digest)
+
+
+def test_what_is_known_of_a_destination_is_forgotten_before_it_is_changed() -> None:
+    world = synced()
+    recall = recalling(world)
+    world.image("y", name="s.io/a:1")
+    world.mirror(LINE, recall=recall)
+
+    changing = [type(event).__name__ for event in world.events]
+    assert changing.index("DestinationChanging") < changing.index("ImageSettled")
+    world.mirror(LINE, recall=recall, dry_run=True)
+    assert "DestinationChanging" not in [type(event).__name__ for event in world.events]
+
+
+def test_a_folder_is_never_remembered() -> None:
+    world = World()
+    world.image("x", name="s.io/a:1")
+    digest = world.tags["s.io/a:1"].digest
+    (image,) = world.mirror(
+        "s.io/a:1=oci:usb", recall=lambda *_: Remembered("s.io/a:1", digest, digest, True, False)
+    )
+
+    assert image.status is Status.COPIED
 
 
 def test_a_sample_of_those_that_never_move_is_asked_for() -> None:

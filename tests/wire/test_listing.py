@@ -1,6 +1,7 @@
 """Lists, page by page, from registries of every kind."""
 
 import json
+from itertools import repeat
 
 import pytest
 from hypothesis import given
@@ -156,3 +157,22 @@ def test_what_cannot_be_read_beside_the_tags_is_left_out(said: bytes) -> None:
 def test_a_list_may_begin_late() -> None:
     assert tags_of(APP).request().slow
     assert catalog().request().slow
+
+
+def test_an_empty_page_is_not_the_last_if_it_says_where_the_next_one_is() -> None:
+    listing, found = tags_of(APP), list[str]()
+    for number, names in enumerate((["a"], [], [], ["b"])):
+        link = f'</v2/app/tags/list?last={number}>; rel="next"' if number < 3 else ""
+        found += listing.page(reply(link), page(*names))
+
+    assert found == ["a", "b"]
+    assert listing.over
+
+
+def test_a_list_of_nothing_but_empty_pages_is_an_error() -> None:
+    listing = tags_of(APP)
+
+    links = (reply(f'</v2/app/tags/list?last={number}>; rel="next"') for number in range(1000))
+
+    with pytest.raises(RegistryError, match="names nothing"):
+        list(map(listing.page, links, repeat(page())))
