@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from mirror.errors import Denied, MirrorError, NetworkError
+from mirror.errors import Denied, MirrorError, NetworkError, NotFound
 from mirror.events import ImageSettled, PruneSettled, Status
 from mirror.image.digest import Digest
+from mirror.image.platform import Platform
+from mirror.image.selection import Selection
 from mirror.mapping.choice import Choice, Pattern, Pin
-from mirror.mapping.grammar import Document, Mappings
+from mirror.mapping.grammar import Document, Mappings, Origin
 from mirror.mapping.terms import Prune, Terms
 from mirror.options import Options
 from mirror.plan.planner import Planner
@@ -346,3 +348,168 @@ def test_what_was_not_begun_is_deferred() -> None:
 def _broken(task: Task, repository: str, error: MirrorError) -> MirrorError | None:
     broken = isinstance(task, ListTags) and str(task.repository) == repository
     return error if broken else None
+
+
+def test_children_of_what_a_mapping_wants_by_digest_stay() -> None:
+    world = synced()
+    world.by_digest = True
+    child = world.tags.pop("s.io/a:0")
+    index = world.index(world.index(child))
+    line = f"s.io/a@{index.digest}=d.io/a"
+    world.mirror("s.io/a=d.io/a", line)
+    world.mirror("s.io/a=d.io/a", line, terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_what_is_left_of_an_index_wanted_by_digest_stays() -> None:
+    world = synced()
+    world.by_digest = True
+    child = world.tags.pop("s.io/a:0")
+    index = world.index(child, world.image("other"), platforms=("linux/amd64", "linux/arm64"))
+    chosen = replace(ALL, selection=Selection((Platform.parse("linux/amd64"),)))
+    line = f"s.io/a@{index.digest}=d.io/a"
+    world.mirror(line, terms=replace(chosen, prune=None))
+    world.mirror("s.io/a=d.io/a", line, terms=chosen)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+def test_a_digest_that_refers_to_something_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    signature = world.referrer(world.tags["s.io/a:1"])
+    world.there["d.io/a:0"] = signature.digest
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+
+
+@pytest.mark.parametrize("which", ["s.io/a", "s.io/b"])
+def test_nothing_is_deleted_where_one_of_two_sources_lists_nothing(which: str) -> None:
+    world = synced(tags=TAGS[5:])
+    world.image("b", name="s.io/b:b")
+    world.mirror("s.io/b=d.io/a")
+    world.tags = {name: it for name, it in world.tags.items() if not name.startswith(which)}
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=replace(ALL, allow_empty=True))
+
+    assert names(world) == {*TAGS, "b"}
+    assert {outcome for _, outcome in world.pruned()} == {"kept"}
+
+
+def test_nothing_is_deleted_where_a_catalog_might_lead_that_lacks_the_repository() -> None:
+    world = synced("x/a", line="s.io/x/*=d.io/m/*")
+    world.tags = {"s.io/x/b:0": world.tags["s.io/x/a:0"], "s.io/y:1": world.tags["s.io/x/a:1"]}
+    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=None))
+    world.mirror("s.io/x/*=d.io/m/*", "s.io/y=d.io/m/a", terms=ALL)
+
+    assert ("d.io/m/a", "refused") in world.pruned()
+    assert names(world) >= set(TAGS)
+
+
+def test_a_repository_whose_tags_are_gone_from_a_catalog_loses_nothing() -> None:
+    world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
+    world.breaks = lambda task: _broken(task, "s.io/x/a", NotFound("404"))
+    world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+
+    assert world.pruned() == [("d.io/m/a", "refused")]
+
+
+def test_two_rules_on_one_line_have_each_its_own_limit() -> None:
+    world = synced(tags=TAGS[4:])
+    mappings = Mappings()
+    for choice, percent in (("[0-1]", 100.0), ("[2-9]", 1.0)):
+        mappings.add(
+            "s.io/a", "d.io/a", Origin("f", 1),
+            replace(ALL, prune=Prune(max_percent=percent),
+                    choice=Choice(include=(Pattern.parse(choice),))),
+        )  # fmt: skip
+    world.carry_out(Planner(mappings.rules, Options()))
+
+    outcomes = {name: said for name, said in world.pruned() if said == "pruned"}
+    assert "refused" in {said for _, said in world.pruned()}
+    assert outcomes == {}, "the first pattern covers nothing of the source, the second too much"
+
+
+def test_what_goes_to_one_place_from_two_sources_prunes_nothing_there() -> None:
+    world = synced(tags=TAGS[1:])
+    world.image("x", name="s.io/b:5")
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=ALL)
+
+    assert {outcome for _, outcome in world.pruned()} == {"refused"}
+    assert names(world) == set(TAGS)
+
+
+def test_a_tag_that_its_source_has_after_all_stays() -> None:
+    world = synced()
+    world.hidden = {"s.io/a:0"}
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "kept")]
+    assert deletions(world) == []
+
+
+def test_a_tag_whose_source_does_not_say_stays() -> None:
+    world = synced(tags=TAGS[1:])
+    world.breaks = lambda task: (
+        Denied("401") if isinstance(task, Resolve) and str(task.reference) == "s.io/a:0" else None
+    )
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "failed")]
+
+
+def test_a_tag_that_two_mappings_would_delete_is_deleted_once() -> None:
+    world = synced(tags=TAGS[1:])
+    other = replace(ALL, choice=Choice(exclude=(Pattern.parse("x"),)))
+    mappings = Mappings()
+    for line, terms in ((1, ALL), (2, other)):
+        mappings.add("s.io/a", "d.io/a", Origin("f", line), terms)
+    world.carry_out(Planner(mappings.rules, Options()))
+
+    assert world.pruned() == [("d.io/a:0", "pruned")]
+
+
+def test_in_folders_nothing_is_deleted_and_nothing_said() -> None:
+    world = synced(tags=TAGS[1:], line="s.io/a=oci:out")
+    world.mirror("s.io/a=oci:out", terms=ALL)
+
+    assert world.pruned() == []
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_at_a_deadline_what_was_not_sent_is_deferred(sent: bool) -> None:
+    world = synced(tags=TAGS[1:])
+    planner, deletion = _about_to_delete(world)
+    if sent:
+        planner.dispatch(deletion)
+    planner.close_admission()
+    assert (planner.dispatch(deletion) is not None) is sent
+    planner.learn(deletion, True)
+    planner.abandon()
+
+    outcomes = [str(e.outcome) for e in planner.events if isinstance(e, PruneSettled)]
+    assert outcomes == ["pruned" if sent else "deferred"]
+
+
+def test_what_was_sent_and_not_answered_is_told_of_in_the_end() -> None:
+    world = synced(tags=TAGS[1:])
+    planner, deletion = _about_to_delete(world)
+    planner.dispatch(deletion)
+    planner.abandon()
+
+    assert [str(e.outcome) for e in planner.events if isinstance(e, PruneSettled)] == ["deferred"]
+
+
+def _about_to_delete(world: World) -> tuple[Planner, Task]:
+    """Go on until the one deletion of a run is asked for."""
+    mappings = Mappings()
+    mappings.document(Document("f", b"s.io/a=d.io/a"), ALL)
+    planner = Planner(mappings.rules, Options())
+    while True:
+        tasks = planner.tasks()
+        for task in tasks:
+            if isinstance(task, DeleteManifest):
+                return planner, task
+            planner.dispatch(task)
+            planner.learn(task, world._answer(task))

@@ -60,6 +60,8 @@ class World:
         """What is behind the tag of a list of the source, and is none."""
         self.vague = False
         """Whether its sources do not say what a manifest is."""
+        self.hidden: set[str] = set()
+        """What its sources have and do not list."""
         self.describes = False
         """Whether its sources' lists say what each tag names, as Google's do."""
         self.page = 1000
@@ -83,6 +85,11 @@ class World:
             entry["platform"] = {"os": system, "architecture": architecture}
         return self._add({"manifests": listed}, OCI_INDEX, name)
 
+    def referrer(self, subject: Manifest) -> Manifest:
+        """Make up a manifest that refers to another."""
+        described = descriptor(subject.content, subject.media_type)
+        return self._add({"layers": [], "subject": described}, OCI_MANIFEST, "")
+
     def mirror(
         self, *lines: str, terms: Terms | None = None, recall: Recall = nothing, **options: object
     ) -> list[ImageSettled]:
@@ -90,7 +97,12 @@ class World:
         mappings = Mappings()
         mappings.document(Document("f", "\n".join(lines).encode()), terms)
         assert not mappings.problems
-        planner = Planner(mappings.rules, Options(**options), recall)  # type: ignore[arg-type]
+        return self.carry_out(
+            Planner(mappings.rules, Options(**options), recall)  # type: ignore[arg-type]
+        )
+
+    def carry_out(self, planner: Planner) -> list[ImageSettled]:
+        """Carry out what a planner asks for; see `mirror`."""
         while tasks := planner.tasks():
             for task in tasks:
                 if (dispatched := planner.dispatch(task)) is None:
@@ -129,7 +141,8 @@ class World:
             case ReadCreation():
                 return self.created[str(task.reference)]
             case ListTags():
-                own = (n.rpartition(":") for n in self.tags)
+                shown = (n for n in self.tags if n not in self.hidden)
+                own = (n.rpartition(":") for n in shown)
                 tags = tuple(tag for name, _, tag in own if name == str(task.repository))
                 return self._list(tags, task.repository)
             case Resolve(side=Side.SOURCE):
