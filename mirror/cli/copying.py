@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mirror.cli.values import Telling
 from mirror.engine.copying import copy, verify
 from mirror.errors import ExitCode, UsageError
 from mirror.mapping.grammar import Document, Rule, parse
+from mirror.mapping.terms import name_of
 from mirror.options import Options
 
 _PLAINLY = Telling()
@@ -60,6 +62,8 @@ def carry_out(
     """
     check(telling.outputs)
     terminal = Terminal()
+    named = tuple(dict.fromkeys(name for rule in rules if (name := name_of(rule.terms))))
+    telling = replace(telling, rules=named)
     return run(
         lambda: copy_and_tell(
             _given_away(rules), options, terminal, keychain, telling, verifying=verifying

@@ -8,14 +8,17 @@ import fcntl
 import hashlib
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from mirror.errors import Locked, UsageError
 
+# What a holder says of itself begins so.
+_SAYING = b"process "
 # Bytes of what a holder says of itself.
 _SAYING_LIMIT = 400
 
@@ -38,7 +41,7 @@ def held(path: Path) -> Iterator[None]:
     Raises UsageError if there can be no such file.
     """
     # The name is known beforehand, so somebody else may have put a link there.
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
@@ -53,14 +56,22 @@ def held(path: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int, path: Path) -> None:
+    said = os.pread(descriptor, _SAYING_LIMIT, 0) if _is_file(descriptor) else b"no file"
+    if said and not said.startswith(_SAYING):
+        raise UsageError(f"{path}: not a lock", hint="Name a file of its own with --lock.")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, _SAYING_LIMIT, 0).decode(errors="replace").strip()
+        holder = said.decode(errors="replace").strip()
         raise Locked(
             f"another run is under way: {holder or 'it does not say who it is'} ({path})"
         ) from error
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     saying = f"process {os.getpid()} on {socket.gethostname()}, since {since}\n"
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, saying.encode(), 0)
+    with suppress(OSError):  # it is held, whether or not there is room to say by whom
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, saying.encode(), 0)
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)

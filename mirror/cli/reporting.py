@@ -25,9 +25,10 @@ def main(path: str, html: Path | None, before: str | None) -> ExitCode:
     report = _read(path)
     compared = _read(before) if before is not None else None
     if html is not None:
-        write([(html, render(report, Path(path).name, compared).encode())])
+        page = render(report, Path(path).name, compared)
+        write([(html, page.encode(errors="replace"))])
     else:
-        print(_text(report))
+        print("\n".join(map(_printable, _lines(report))))
     return ExitCode.DONE
 
 
@@ -36,7 +37,12 @@ def _read(path: str) -> Report:
     return parse(document.content, document.name)
 
 
-def _text(report: Report) -> str:
+def _printable(line: str) -> str:
+    """Return a line that does nothing else to a terminal, whatever a registry said."""
+    return "".join(letter if letter.isprintable() else " " for letter in line)
+
+
+def _lines(report: Report) -> list[str]:
     """Say it in a few lines."""
     it = report.summary
     images = (it.copied, "copied"), (it.unchanged, "unchanged"), (it.skipped, "skipped")
@@ -54,4 +60,4 @@ def _text(report: Report) -> str:
         lines.append(f"and {len(changes) - _NAMED} more")
     for reference, origin, error in failures(report):
         lines += [f"failed: {reference} ({origin})", f"  {error.message}", f"  {error.hint}"]
-    return "\n".join(line for line in lines if line.strip())
+    return [line for line in lines if line.strip()]

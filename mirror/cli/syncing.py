@@ -82,11 +82,12 @@ def _kept(variable: str | None, file: str | None, folder: Path) -> str:
     """Return a secret from where it is kept; raise ValueError if it is not there."""
     if variable is not None:
         if not (text := os.environ.get(variable, "")):
-            raise ValueError(f"the environment variable {variable} is not set")
+            raise ValueError("the environment variable that it names is not set")
         return text
     assert file is not None, "the model sees to it that one of them is there"
     try:
         return (folder / file).read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
+        # Somebody may have written the secret itself where its place should stand.
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ValueError(f"{file}: {reason}") from error
+        raise ValueError(f"the file that it names cannot be read: {reason}") from error

@@ -31,6 +31,8 @@ class Telling:
     verbosity: int = 0
     """Below 0 only failures are said, above it also what did not change."""
     outputs: Outputs = Outputs()
+    rules: tuple[str, ...] = ()
+    """What the mappings are called that are carried out, as far as they have names."""
 
 
 def size(text: str) -> int:

@@ -49,6 +49,10 @@ _EXPECTED = {
     "float_type": "expected a number",
     "float_parsing": "expected a number",
 }
+# Problems of sections: whoever wrote a word in the place of a login may have meant the login.
+_SECRETIVE = {"model_type", "dict_type"}
+# Of a number that is shown.
+_BITS = 200
 # What pydantic says in its own way and we in ours.
 _UNKNOWN, _MISSING, _OWN = "extra_forbidden", "missing", "value_error"
 
@@ -139,8 +143,15 @@ def _words(problem: ErrorDetails, path: Path) -> str:
         return message.removeprefix("Value error, ")
     message = _EXPECTED.get(kind) or message.replace("Input should be", "expected")
     # What is said of a login may be half a secret.
-    shown = isinstance(found, str | int | float) and "credentials" not in path
-    return f"{message}, found {found!r}" if shown else message
+    shown = isinstance(found, str | int | float) and kind not in _SECRETIVE
+    return message if "credentials" in path or not shown else f"{message}, found {_short(found)}"
+
+
+def _short(found: object) -> str:
+    """Show a value, unless it is longer than anybody would want to see."""
+    if isinstance(found, int) and found.bit_length() > _BITS:
+        return "a number of many digits"
+    return repr(found)
 
 
 def _known_at(path: Path) -> list[str]:
@@ -220,8 +231,9 @@ class _Rules:
     def _read_mapping(self, rule: Rule, path: str, origin: Origin) -> None:
         try:
             content = self._read_file(path)
-        except OSError as error:
-            self._mappings.problem(origin, f"mapping {path!r}: {error.strerror or error}")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a path"
+            self._mappings.problem(origin, f"mapping {path!r}: {reason}")
             return
         terms = _terms(rule, self._configuration.defaults, path)
         self._mappings.document(Document(path, content), terms)

@@ -178,14 +178,27 @@ class Rule(Defaults):
         return self
 
 
+def _variable(text: str) -> str:
+    if not text.isascii() or not text.isidentifier():
+        raise ValueError("expected the name of an environment variable, not what it holds")
+    return text
+
+
+_Variable = Annotated[str, AfterValidator(_variable)]
+
+
 class Credentials(Section):
     """Who to be at a registry: where to read it, so that no secret is in this file."""
 
     username: str | None = None
-    username_env: str | None = Field(None, description="The environment variable that holds it.")
-    password_env: str | None = None
+    username_env: _Variable | None = Field(
+        None, description="The environment variable that holds it."
+    )
+    password_env: _Variable | None = Field(
+        None, description="The environment variable that holds it."
+    )
     password_file: str | None = Field(None, description="The file that holds it, and nothing else.")
-    token_env: str | None = Field(None, description="A registry token, sent as it is.")
+    token_env: _Variable | None = Field(None, description="A registry token, sent as it is.")
     token_file: str | None = None
 
     @model_validator(mode="after")

@@ -139,8 +139,10 @@ class _Reader:
             return text
         try:
             return self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._problem(node, f"cannot be read: {' '.join(str(error).split())}")
+        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+            # Its constructors raise whatever they come across; what was written may be secret.
+            kind = str(node.tag).rpartition(":")[2]
+            self._problem(node, f"cannot be read as {kind}; put it in quotes if it is text")
             return None
 
     def _expanded(self, node: yaml.Node) -> str:

@@ -38,7 +38,7 @@ class Pattern:
             if text.startswith(_EXPRESSION):
                 return cls(text, re.compile(text.removeprefix(_EXPRESSION)))
             return cls(text, re.compile(fnmatch.translate(text)))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"{text!r} is no regular expression: {error}") from error
 
     def matches(self, name: str) -> bool:

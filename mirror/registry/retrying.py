@@ -55,10 +55,7 @@ class Retrying:
         """
         attempt = _Attempt(self._patience.retries if request.repeatable else 0)
         while True:
-            if not request.urgent:
-                await self._admit()
-            if self._bucket is not None:
-                await self._patience.sleep(self._bucket.turn(self._patience.clock()))
+            await self._take_turn(request)
             begun = False
             try:
                 async with self._send(request) as reply:
@@ -76,6 +73,18 @@ class Retrying:
                     raise
             attempt.number = 1 + attempt.failures
             await self._patience.sleep(seconds)
+
+    async def _take_turn(self, request: Request) -> None:
+        """Wait until the host is not left alone, and for room within its rate."""
+        while True:
+            if not request.urgent:
+                await self._admit()
+            if self._bucket is None:
+                return
+            await self._patience.sleep(self._bucket.turn(self._patience.clock()))
+            # Meanwhile it may have asked to be left alone.
+            if request.urgent or self._health.wait(self._patience.clock()) <= 0:
+                return
 
     async def _admit(self) -> None:
         while (seconds := self._health.wait(self._patience.clock())) > 0:

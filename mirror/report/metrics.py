@@ -64,7 +64,8 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
 
 def _rules(result: Result, ended: float, before: str) -> list[str]:
     """Return how each mapping with a name stands: what became of it, and how far it lags."""
-    if not (names := sorted({image.rule for image in result.images if image.rule})):
+    told = {image.rule for image in result.images if image.rule}
+    if not (names := sorted({*result.rules, *told})):
         return []
     images: dict[_Labels, float] = {
         (("rule", name), ("status", str(status))): 0 for name in names for status in Status

@@ -19,6 +19,8 @@ ROWS = 200
 BARS = 20
 # The drawing of a lane, in the units of its own coordinates.
 WIDTH, HEIGHT = 720, 56
+# Seconds of a bin, at the least: a report may say anything.
+_LEAST_WIDTH = 0.001
 _UNKNOWN = Failure(kind="unknown")
 # The error classes of a report, in words for a person.
 _KINDS = {
@@ -138,8 +140,8 @@ def verdict(report: Report) -> tuple[str, str]:
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
         return "bad", f"{failed} failed: somebody has to look."
-    if summary.deferred:
-        return "late", f"{summary.deferred} of {summary.images} are left for the next run."
+    if late := summary.deferred + sum(one.status == "deferred" for one in report.pruned):
+        return "late", f"{late} left for the next run."
     if planned := summary.planned + sum(one.status == "planned" for one in report.pruned):
         return "good", f"{planned} would change; this run only looked."
     if not summary.copied and not summary.tags_pruned:
@@ -211,7 +213,7 @@ def _bars(report: Report) -> list[Bar]:
     first = totals.most_common(BARS)
     if others := totals.total() - sum(count for _, count in first):
         first.append((f"{len(totals) - BARS} others", others))
-    largest = max((count for _, count in first), default=1)
+    largest = max([1, *(count for _, count in first)])
     return [Bar(name, count, count / largest) for name, count in first]
 
 
@@ -224,6 +226,7 @@ def repository_of(reference: str) -> str:
 
 def _curves(report: Report) -> list[Curve]:
     timeline = report.timeline
+    width = max(timeline.bin_seconds, _LEAST_WIDTH)
     bins = max(
         (len(series) for lane in timeline.registries.values()
          for series in (lane.requests, lane.bytes)), default=0,
@@ -235,8 +238,8 @@ def _curves(report: Report) -> list[Curve]:
             sum(lane.bytes),
             _path(lane.bytes, bins, closed=True),
             _path(lane.requests, bins, closed=False),
-            max(lane.bytes, default=0) / timeline.bin_seconds,
-            max(lane.requests, default=0) / timeline.bin_seconds,
+            max(lane.bytes, default=0) / width,
+            max(lane.requests, default=0) / width,
         )
         for host, lane in timeline.registries.items()
     ]

@@ -36,6 +36,8 @@ class Result:
     """The outcome so far: feed every event to `take`."""
 
     started: datetime
+    rules: tuple[str, ...] = ()
+    """What the mappings are called that were asked for, whether or not they named an image."""
     images: list[ImageSettled] = field(default_factory=list)
     statuses: Counter[Status] = field(default_factory=Counter)
     blobs: Counter[Landing] = field(default_factory=Counter)

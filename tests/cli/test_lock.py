@@ -28,11 +28,22 @@ def test_a_lock_that_was_let_go_can_be_taken_again(tmp_path: Path) -> None:
 
 def test_what_a_longer_name_left_behind_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    path.write_text("x" * 500)
+    path.write_text("process 1 " + "x" * 500)
     with held(path), pytest.raises(Locked) as raised, held(path):
         pass
 
     assert "xxx" not in raised.value.message
+
+
+def test_what_is_no_lock_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "sync.yaml"
+    path.write_text("version: 1")
+
+    with pytest.raises(UsageError, match="not a lock"), held(path):
+        pass
+    assert path.read_text() == "version: 1"
+    with pytest.raises(UsageError, match="not a lock"), held(Path(os.devnull)):
+        pass
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

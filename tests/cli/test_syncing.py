@@ -89,7 +89,8 @@ def test_logins_of_a_registry_come_from_where_the_configuration_says(
 
     missing = mirror("sync", config)
     assert missing.code == 2
-    assert "the environment variable SECRET is not set" in missing.err
+    where = f"{config}:1: registries.{catalog}.credentials: "
+    assert f"{where}the environment variable that it names is not set" in missing.err
     assert mirror("sync", config, SECRET="hunter2").code == 0
 
 

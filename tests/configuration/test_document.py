@@ -130,7 +130,7 @@ def test_what_is_required_comes_along() -> None:
          [("c.yaml:5: sync.0.tags.include.0: 'regex:((' is no regular expression: "
           "missing ), unterminated subpattern at position 1")]),
         (rule("prune: true"),
-         ["c.yaml:5: sync.0.prune: expected names with values below it, found True"]),
+         ["c.yaml:5: sync.0.prune: expected names with values below it"]),
         (rule("tags: {immutable: 1.0}"),
          ["c.yaml:5: sync.0.tags.immutable: expected a list, found 1.0"]),
         (rule("tags: {newest-by: created}"),
@@ -218,6 +218,36 @@ def test_a_variable_that_is_not_set_is_one_problem() -> None:
     assert problems(text.replace("r.io", "q.io")) == [
         "c.yaml:2: the environment variable NOBODY is not set"
     ]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "{username: u, password-file: !!int hunter2}",
+        "{username: u, password-env: hunter 2}",
+        "hunter2",
+    ],
+)
+def test_nothing_of_a_login_is_shown(section: str) -> None:
+    assert not [words for words in problems(_LOGINS % section) if "hunter" in words]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["!!int ''", "!!int '_'", "!!float ''", "!!bool foo", "!!timestamp foo", "0x" + "f" * 9000,
+     '"a\\0b"', "'regex:a{99999999999}'", "'regex:" + "(?:" * 5000 + "'"],
+)  # fmt: skip
+def test_odd_values_are_read_or_problems_at_their_line(odd: str) -> None:
+    for text in (
+        rule(f"tags: {{include: [{odd}]}}"),
+        rule(f"prune: {{max-percent: {odd}}}"),
+        f"version: {odd}\nsync: []",
+        f"version: 1\nsync: [{{mapping: {odd}}}]",
+    ):
+        try:
+            read(text)
+        except ConfigurationError as error:
+            assert all(words.startswith("c.yaml:") for words in error.problems)
 
 
 def test_a_problem_of_a_login_does_not_show_what_was_written() -> None:

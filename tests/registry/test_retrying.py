@@ -201,3 +201,26 @@ async def test_a_registry_is_asked_no_faster_than_it_may_be() -> None:
     # Repeats take their turn like everybody else.
     assert len(asked) == 5
     assert all(later - earlier >= 0.4 for earlier, later in pairwise(asked))
+
+
+async def test_who_waits_for_a_turn_waits_for_a_host_that_pushes_back_too() -> None:
+    hurry, asked = Hurry(), list[float]()
+
+    @asynccontextmanager
+    async def send(request: Request) -> AsyncIterator[Reply]:
+        asked.append(hurry.now)
+        busy = len(asked) == 1
+        yield Reply(429 if busy else 200, request.url, {"Retry-After": "60"} if busy else {})
+
+    retrying = Retrying(send, hurry.patience(3), rate=1.0)
+
+    async def get() -> None:
+        async with retrying.send(Request("GET", "/v2/")):
+            pass
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(get)
+
+    assert len(asked) == 5
+    assert min(asked[1:]) >= asked[0] + 60

@@ -127,5 +127,12 @@ def test_a_rule_that_could_not_prune_is_not_in_step(outcome: Pruning) -> None:
     assert found[f"mirror_run_pruned_tags{{status={outcome}}}"] == 1
 
 
+def test_a_rule_that_had_nothing_to_do_is_in_step() -> None:
+    found = samples(text(Result(STARTED, ("one",)), 10, ExitCode.DONE))
+
+    assert found["mirror_rule_lag_seconds{rule=one}"] == 0
+    assert found["mirror_rule_images{rule=one,status=copied}"] == 0
+
+
 def test_mappings_without_a_name_are_no_rules() -> None:
     assert "mirror_rule" not in text(result(ruled("", Status.COPIED)), 1, ExitCode.DONE)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 import pytest
@@ -111,11 +112,14 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
         (report(image("a:1", "unchanged")), "good", "Everything was in step already."),
         (report(image("a:1", "planned")), "good", "1 would change; this run only looked."),
         (report(image("a:1", "deferred"), image("b:1")), "late",
-         "1 of 2 are left for the next run."),
+         "1 left for the next run."),
         (report(image("a:1", "failed")), "bad", "1 failed: somebody has to look."),
         (report(image("a:1"), pruned=(Prune("d.io/a", "refused"),)), "bad",
          "1 failed: somebody has to look."),
         (report(), "good", "Everything was in step already."),
+        (report(pruned=(Prune("d.io/a", "deferred"),)), "late", "1 left for the next run."),
+        (report(pruned=(Prune("d.io/a", "planned"),)), "good",
+         "1 would change; this run only looked."),
     ],
 )  # fmt: skip
 def test_it_begins_with_how_it_went(run: Report, mood: str, said: str) -> None:
@@ -141,6 +145,16 @@ def test_whatever_a_registry_said_stays_text() -> None:
 
     assert "script" not in page.tags
     assert EVIL in " ".join(page.text)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"duration_seconds": 1e15}, {"duration_seconds": -1e12}, {"started": "9999-12-31T23:59:59Z"},
+     {"started": "soon"}, {"timeline": Timeline(0.0, {"a": Lane([1], [1])})},
+     {"timeline": Timeline(1e-300, {"a": Lane([1], [1])})}, {"images": (image("a:1", moved=-1),)}],
+)  # fmt: skip
+def test_whatever_a_report_says_there_is_a_page(odd: dict[str, Any]) -> None:
+    assert "<h1>" in render(msgspec.structs.replace(report(image("a:1")), **odd), "run.json")
 
 
 def test_charts_have_names_and_headings_have_an_order() -> None:
