@@ -120,6 +120,8 @@ class _Reader:
                 self._problem(key, "a name is expected before the colon")
                 continue
             name = self._expanded(key)
+            if name in found and name != key.value:
+                self._problem(key, "this is the name of another, once its variable is put in")
             self._placed.lines[*path, name] = key.start_mark.line + 1
             found[name] = self.value(child, (*path, name))
         return found

@@ -86,7 +86,7 @@ class Choice:
         """Whether a tag is meant by its name; pinned ones are looked after by themselves."""
         if any(pin.tag == tag for pin in self.pins):
             return False
-        if self.pins and not (self.include or self.semver or self.newest):
+        if self.pins and not (self.include or self.exclude or self.semver or self.newest):
             return False
         if self.include and not any(pattern.matches(tag) for pattern in self.include):
             return False

@@ -234,7 +234,9 @@ class Mappings:
             self._known.add((*parts, target.registry.host, target.path, target.tag, rule.terms))
             return len(self._known) > count
         other = self._taken.setdefault((target.registry.host, target.path, tag), rule)
-        if other is not rule and (other.source, other.terms) != (source, rule.terms):
+        if other is not rule and other.source == source and other.terms != rule.terms:
+            raise ValueError(f"{source} is brought there already, on other terms ({other.origin})")
+        if other is not rule and other.source != source:
             raise ValueError(
                 f"{target.reference(source)} is the destination of two sources, "
                 f"{other.source} ({other.origin}) and {source}"

@@ -23,6 +23,7 @@ from semver import Version
 _COMPARATOR = re.compile(r"(>=|<=|!=|>|<|=|\^|~)?\s*(\S+)")
 _SEPARATOR = re.compile(r"[\s,]+")
 _JOINED = re.compile(r"(>=|<=|!=|>|<|=|\^|~)\s+")
+_LONE_NUMBER = re.compile(r"v?[0-9]{5,}")
 _HOLDS: dict[str, Callable[[Version, Version], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -34,7 +35,12 @@ _HOLDS: dict[str, Callable[[Version, Version], bool]] = {
 
 
 def version_of(tag: str) -> Version | None:
-    """Read a tag as a version; None if it is none, such as ``latest`` or ``2024.01.05``."""
+    """Read a tag as a version; None if it is none, such as ``latest`` or ``2024.01.05``.
+
+    A number of many digits alone is a date or a commit.
+    """
+    if _LONE_NUMBER.fullmatch(tag):
+        return None
     try:
         return Version.parse(tag.removeprefix("v"), optional_minor_and_patch=True)
     except ValueError:

@@ -34,6 +34,8 @@ class _Pending(Asker):
     """The rule whose ``*`` in the path this repository is one of."""
     effort: Effort = field(default_factory=Effort)
     over: bool = False
+    failed: bool = False
+    """Whether it was told that something of it could not be found out."""
     unlisted: int = 0
     """What is not known yet: the rest of its catalog, and repositories of it without tags."""
     repositories: int = 0
@@ -209,7 +211,8 @@ class Discovery:
         unanswered.remove(tag)
         if isinstance(answer, float):
             pending.dates[tag] = answer
-        elif not isinstance(answer, NotFound):  # which has gone since it was listed
+        elif not isinstance(answer, NotFound) and not pending.failed:  # not gone meanwhile
+            pending.failed = True
             self._failed(pending.rule, as_error(answer))
         if not unanswered:
             assert pending.rule.terms is not None, "by default no tag is newer than another"

@@ -205,10 +205,9 @@ class Pruner:
         place, there = self._places[repository], list(covered(rule, names))
         left = (Reference(repository, tag) for tag in place.left(there))
         gone = [reference for reference in left if not self._claims(reference)]
-        group.covered += len(there)
-        if not gone:
-            return
-        if (reason := self._reason_to_keep(place, repository)) is None:
+        reason = self._reason_to_keep(place, repository) if gone else None
+        if reason is None:
+            group.covered += len(there)
             group.gone += [
                 Leaving(reference, rule, place.sources(reference.tag or "")) for reference in gone
             ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mirror.errors import MirrorError, Side
+from mirror.events import Effort
 from mirror.image.digest import Digest
 from mirror.image.digesttag import cosign_tags, fallback_tag
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
@@ -28,17 +29,24 @@ _MAPPING = "a mapping"
 
 
 @dataclass(slots=True, eq=False)
-class _Scan:
+class _Scan(Asker):
     """One repository: what uses which digest in it, once all of its tags were looked at."""
 
-    asker: Asker
     repository: Repository
+    effort: Effort = field(default_factory=Effort)
     names: tuple[str, ...] = ()
     users: defaultdict[Digest, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Tags, or `_MAPPING`, by what they lead to."""
+    named: dict[str, Digest] = field(default_factory=dict)
+    """What each tag names itself."""
     unanswered: int = 1
     error: MirrorError | None = None
     waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def abandoned(self) -> bool:
+        """See `Asker`; who asked first may be done before those who wait too."""
+        return False
 
 
 class Usages:
@@ -63,13 +71,14 @@ class Usages:
         """Have `then` called with who uses a digest."""
         scan = self._scans.get(repository)
         if scan is None:
-            scan = self._scans[repository] = _Scan(asker, repository)
+            scan = self._scans[repository] = _Scan(repository)
             task = ListTags(repository, Side.DESTINATION)
-            self._listings.ask(asker, task, partial(self._listed, scan))
+            self._listings.ask(scan, task, partial(self._listed, scan))
+        answer = partial(self._answer, scan, asker, digest, then)
         if scan.unanswered:
-            scan.waiting.append(partial(self._answer, scan, digest, then))
+            scan.waiting.append(answer)
         else:
-            self._answer(scan, digest, then)
+            answer()
 
     def _listed(self, scan: _Scan, answer: Answer | MirrorError) -> None:
         if isinstance(answer, Names):
@@ -85,10 +94,11 @@ class Usages:
 
     def _ask(self, scan: _Scan, task: Task, then: Callable[[Answer | MirrorError], None]) -> None:
         scan.unanswered += 1
-        self._inquiry.ask(scan.asker, task, then)
+        self._inquiry.ask(scan, task, then)
 
     def _resolved(self, scan: _Scan, tag: str, answer: Answer | MirrorError) -> None:
         if isinstance(answer, Descriptor):
+            scan.named[tag] = answer.digest
             self._use(scan, answer, tag, depth=0)
         elif answer is not None:
             scan.error = as_error(answer)
@@ -118,8 +128,9 @@ class Usages:
             for answer in waiting:
                 answer()
 
-    def _answer(self, scan: _Scan, digest: Digest, then: Known) -> None:
-        going = self._going[scan.repository]
+    def _answer(self, scan: _Scan, asker: Asker, digest: Digest, then: Known) -> None:
+        # A tag that goes may still be kept: what is below it goes a night later.
+        going = {tag for tag in self._going[scan.repository] if scan.named.get(tag) == digest}
         users = scan.users.get(digest, set()) - going
         signatures = {*cosign_tags(digest), fallback_tag(digest)} & set(scan.names)
         if scan.error is not None:
@@ -129,10 +140,16 @@ class Usages:
             then(name if name == _MAPPING else f"the tag {name}")
         else:
             task = ReadManifest(scan.repository, digest, Side.DESTINATION)
-            self._inquiry.ask(scan.asker, task, partial(self._itself_read, scan, digest, then))
+            read = partial(self._itself_read, asker, scan.repository, digest, then)
+            self._inquiry.ask(asker, task, read)
 
     def _itself_read(
-        self, scan: _Scan, digest: Digest, then: Known, answer: Answer | MirrorError
+        self,
+        asker: Asker,
+        repository: Repository,
+        digest: Digest,
+        then: Known,
+        answer: Answer | MirrorError,
     ) -> None:
         """Go on if it refers to nothing itself: a signature is its subject's."""
         if not isinstance(answer, Manifest):
@@ -140,8 +157,8 @@ class Usages:
         elif answer.subject is not None:
             then(f"{answer.subject}, to which it refers,")
         else:
-            task = ListReferrers(Side.DESTINATION, scan.repository, digest, Fallback.ABSENT)
-            self._inquiry.ask(scan.asker, task, partial(self._referred, then))
+            task = ListReferrers(Side.DESTINATION, repository, digest, Fallback.ABSENT)
+            self._inquiry.ask(asker, task, partial(self._referred, then))
 
     def _referred(self, then: Known, answer: Answer | MirrorError) -> None:
         if isinstance(answer, ReferrerList):

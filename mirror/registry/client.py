@@ -58,7 +58,9 @@ _NO_TAGS = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED)
 _DELETE = "Turn deletion on at the registry, REGISTRY_STORAGE_DELETE_ENABLED=true for distribution."
 _STORED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 # Codes that mean, in answer to a manifest, that something it names is not there.
-_MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"}
+# docker-registry says of a child that is being linked by another request at that moment that
+# its digest is invalid.
+_MISSES = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "DIGEST_INVALID"}
 
 
 class Client:

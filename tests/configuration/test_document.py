@@ -87,6 +87,22 @@ def test_a_rule_says_otherwise_than_the_defaults() -> None:
     assert (one.terms.referrers, one.terms.selection, one.terms.allow_empty) == (False, None, True)
 
 
+@pytest.mark.parametrize(
+    ("default", "own", "prunes"),
+    [("{tags: true}", None, True), ("{tags: true}", "{tags: false}", False),
+     ("{tags: false}", None, False), ("{tags: true}", "{tags: true, max-percent: 3}", True)],
+)  # fmt: skip
+def test_a_rule_prunes_by_default_or_by_itself(default: str, own: str | None, prunes: bool) -> None:
+    more = f", prune: {own}" if own else ""
+    (one,) = read(
+        f"version: 1\ndefaults: {{prune: {default}}}\n"
+        f"sync: [{{source: q.io/a, destination: r.io/a{more}}}]"
+    ).rules
+
+    assert one.terms is not None
+    assert (one.terms.prune is not None) is prunes
+
+
 def test_one_source_may_lead_to_several_places() -> None:
     sync = read(rule("allow-empty: true", destination="[r.io/a, s.io/b]"))
 

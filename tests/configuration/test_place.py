@@ -52,6 +52,7 @@ def test_variables_are_put_in(text: str, value: object) -> None:
     [
         ("a: 1\nb: ${NONE}", 2, "the environment variable NONE is not set"),
         ("a: ${", 1, "expected to be ${NAME}"),
+        ("${A}: 1\n${B}: 2", 2, "the name of another"),
         ("a: ${1x}", 1, "expected to be ${NAME}"),
         ("a: 1\nb: 2\na: 3", 3, "'a' is there twice, first in line 1"),
         ("a: [", 1, "not valid YAML"),
@@ -70,7 +71,7 @@ def test_variables_are_put_in(text: str, value: object) -> None:
     ],
 )
 def test_what_cannot_be_read_is_a_problem_at_its_line(text: str, line: int, words: str) -> None:
-    (problem,) = said(text).problems
+    (problem,) = said(text, A="x", B="x").problems
 
     assert problem[0] == line
     assert words in problem[1]

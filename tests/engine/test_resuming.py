@@ -192,12 +192,20 @@ async def test_what_arrived_as_something_else_is_sent_once_more_in_another_way(
 
 
 @pytest.mark.parametrize("lag", [1, 4])
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, b"MANIFEST_BLOB_UNKNOWN"), (400, b"DIGEST_INVALID")]
+)
 async def test_a_registry_that_does_not_know_yet_what_it_has_is_waited_for(
-    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, lag: int
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    mirrored: Copy,
+    lag: int,
+    status: int,
+    code: bytes,
 ) -> None:
     simple(source)
-    body = b'{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]}'
-    target.faults += [Fault("PUT", "/manifests/", 404, body=body, times=lag)]
+    body = b'{"errors": [{"code": "%b"}]}' % code
+    target.faults += [Fault("PUT", "/manifests/", status, body=body, times=lag)]
 
     result = await mirrored("S/a:1=T/a", retries=5)
     kinds = asked(target)

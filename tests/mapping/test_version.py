@@ -20,7 +20,9 @@ def test_a_tag_may_be_a_version(tag: str, version: str) -> None:
     assert str(version_of(tag)) == version
 
 
-@pytest.mark.parametrize("tag", ["latest", "2024.01.05", "1.2.3.4", "vv1", "", "sha256-ab", "1..2"])
+@pytest.mark.parametrize(
+    "tag", ["latest", "2024.01.05", "1.2.3.4", "vv1", "", "20240105", "sha256-ab", "1..2"]
+)
 def test_what_is_no_version_is_none(tag: str) -> None:
     assert version_of(tag) is None
 

@@ -14,7 +14,15 @@ from mirror.mapping.grammar import Document, Mappings, Origin
 from mirror.mapping.terms import Prune, Terms
 from mirror.options import Options
 from mirror.plan.planner import Planner
-from mirror.plan.task import DeleteManifest, ListCatalog, ListTags, Resolve, Task
+from mirror.plan.task import (
+    DeleteManifest,
+    ListCatalog,
+    ListReferrers,
+    ListTags,
+    ReadManifest,
+    Resolve,
+    Task,
+)
 from tests.plan.world import World
 
 ALL = Terms(name="all", prune=Prune(max_percent=100))
@@ -197,8 +205,12 @@ def test_what_another_source_brings_stays() -> None:
     assert {place for place, said in world.pruned()} == {f"d.io/a:{tag}" for tag in TAGS[1:]}
     world = synced(tags=TAGS[1:])
     world.image("a0", name="s.io/b:0")
-    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", "s.io/c:1=d.io/a:x", terms=ALL)
+    world.image("c", name="s.io/c:1")
+    lines = "s.io/a=d.io/a", "s.io/b=d.io/a", "s.io/c:1=d.io/a:x"
+    world.mirror(*lines)
+    world.mirror(*lines, terms=ALL)
     assert world.pruned() == []
+    assert "x" in names(world)
 
 
 def test_tags_that_stand_for_signatures_stay() -> None:
@@ -308,6 +320,63 @@ def test_two_tags_of_one_digest_that_both_have_left_go_together() -> None:
 
     assert sorted(world.pruned()) == [("d.io/a:0", "pruned"), ("d.io/a:1", "pruned")]
     assert names(world) == set(TAGS[2:])
+
+
+def test_a_child_of_an_index_that_has_left_too_goes_a_night_later() -> None:
+    world = synced()
+    world.by_digest = True
+    child = world.tags["s.io/a:0"]
+    index = world.index(child, name="s.io/a:all")
+    world.mirror("s.io/a=d.io/a")
+    del world.tags["s.io/a:0"], world.tags["s.io/a:all"]
+    world.lists["d.io/a"] = {index.digest: [world.image("signature")]}
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert sorted(world.pruned()) == [("d.io/a:0", "kept"), ("d.io/a:all", "kept")]
+
+
+@pytest.mark.parametrize("kind", [ReadManifest, ListReferrers])
+def test_a_digest_of_which_not_all_is_known_stays(kind: type[Task]) -> None:
+    world = synced(tags=TAGS[1:])
+    world.by_digest = True
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, kind) and "d.io" in str(task) else None
+    )
+    world.mirror("s.io/a=d.io/a", terms=ALL)
+
+    assert world.pruned() == [("d.io/a:0", "failed")]
+    assert "d.io/a:0" in world.there
+
+
+def test_a_refused_repository_does_not_raise_the_limit_of_another() -> None:
+    world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
+    for tag in TAGS[:6]:
+        del world.tags[f"s.io/x/a:{tag}"]
+    world.tags = {name: it for name, it in world.tags.items() if "x/b" not in name}
+    world.image("b", name="s.io/x/b:new")
+    world.breaks = lambda task: (
+        Denied("403") if isinstance(task, Resolve) and task.reference.tag == "new" else None
+    )
+    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=Prune(max_percent=50)))
+
+    assert {said for _, said in world.pruned()} == {"refused"}
+
+
+def test_nothing_is_deleted_while_another_list_is_outstanding() -> None:
+    world = synced(tags=TAGS[1:])
+    world.image("b", name="s.io/b:1")
+    mappings = Mappings()
+    mappings.document(Document("f", b"s.io/a=d.io/a\ns.io/b=d.io/b"), ALL)
+    planner, late = Planner(mappings.rules, Options()), list[Task]()
+    while tasks := planner.tasks():
+        for task in tasks:
+            if str(getattr(task, "repository", "")) == "s.io/b":
+                late.append(task)
+            else:
+                planner.dispatch(task)
+                planner.learn(task, world._answer(task))
+    assert len(late) == 1
+    assert deletions(world) == []
 
 
 def test_a_digest_whose_users_cannot_be_asked_for_stays() -> None:
