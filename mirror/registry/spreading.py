@@ -17,9 +17,9 @@ from mirror.registry.spare import Spare
 
 # Bytes of a piece: large enough that its request is small beside it, small enough to keep
 # as many of them in memory as there are connections to a blob.
-PIECE = 4 * 1024 * 1024
+PIECE = 3 * 1024 * 1024
 # Bytes left that are worth a look at all.
-WORTHWHILE = 4 * PIECE
+WORTHWHILE = 16 * 1024 * 1024
 
 
 class Open(Protocol):

@@ -17,6 +17,8 @@ class Pusher:
     def __init__(self, host: str, context: ssl.SSLContext | None = None, login: str = "") -> None:
         """``login`` is USER:PASSWORD, for a registry that wants one."""
         basic = base64.b64encode(login.encode()).decode()
+        self._pushed: set[tuple[str, object]] = set()
+        """Blobs that were pushed, by repository: one of thousands is pushed once."""
         self._login = {"Authorization": f"Basic {basic}"} if login else {}
         if context is None:
             self._connection = http.client.HTTPConnection(host, timeout=60)
@@ -27,6 +29,9 @@ class Pusher:
         self, name: str, content: bytes, media_type: str, algorithm: str = "sha256"
     ) -> Descriptor:
         described = _describe(content, media_type, algorithm)
+        if (name, described["digest"]) in self._pushed:
+            return described
+        self._pushed.add((name, described["digest"]))
         location = self._ask("POST", f"/v2/{name}/blobs/uploads/", 202)["Location"]
         joint = "&" if "?" in location else "?"
         self._ask("PUT", f"{location}{joint}digest={described['digest']}", 201, content)

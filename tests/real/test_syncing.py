@@ -14,7 +14,7 @@ import bcrypt
 import pytest
 import trustme
 
-from tests.cli.conftest import Ran, command, environment
+from tests.cli.conftest import Ran, command, unmeasured
 from tests.real.conftest import RealRegistry, running, skopeo
 from tests.real.pusher import OCI, Descriptor, Pusher, layer
 
@@ -79,7 +79,7 @@ class Nights:
         secrets = {"WRITER": "writer", "WRITER_PASSWORD": "write-secret"}
         done = subprocess.run(
             command(*words), capture_output=True, text=True, check=False, timeout=120,
-            cwd=self.folder, env=environment(
+            cwd=self.folder, env=unmeasured(
                 HOME=str(self.folder), DOCKER_CONFIG=str(self.folder),
                 MIRROR_CERTIFICATE_AUTHORITY=str(self.folder / "ca.pem"), **secrets,
             ),
