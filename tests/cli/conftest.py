@@ -39,13 +39,18 @@ def unmeasured(**more: str) -> dict[str, str]:
 @pytest.fixture
 def mirror() -> Run:
     """Run the command to its end."""
+    return running_in(environment)
+
+
+def running_in(surroundings: Callable[..., dict[str, str]]) -> Run:
+    """Return what runs the command to its end, in an environment to which more can be added."""
 
     def run(*words: str, stdin: str = "", **env: str) -> Ran:
         done = subprocess.run(
             command(*words),
             input=stdin.encode(),
             capture_output=True,
-            env=environment(**env),
+            env=surroundings(**env),
             timeout=60,
             check=False,
         )

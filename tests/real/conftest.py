@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Run, running_in, unmeasured
+
 NEEDED = ("docker-registry", "skopeo", "nginx", "squid", "buildah", "umoci", "chromium")
 
 _CONFIG = """\
@@ -45,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def mirror() -> Run:
+    """Run the command to its end, at its own speed: which lines run is known from other tests."""
+    return running_in(unmeasured)
 
 
 @dataclass(slots=True)

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, mirror
+from tests.cli.conftest import Run
 from tests.real.conftest import RealRegistry, skopeo
 from tests.real.pusher import OCI, Pusher, layer
-
-__all__ = ["mirror"]
 
 REPOSITORIES, TAGS, PLATFORMS = 50, 4, ("amd64", "arm64")
 LAYER = f"{OCI}.layer.v1.tar"

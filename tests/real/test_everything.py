@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, command, environment, mirror, serving
+from tests.cli.conftest import Run, command, serving, unmeasured
 from tests.real.conftest import RealRegistry, running, skopeo
 from tests.real.kinds import KINDS, NAME
 from tests.real.pusher import OCI, Pusher, layer
 from tests.real.walk import tags, walk
-
-__all__ = ["mirror"]
 
 PLAIN = "--tls-verify=false"
 # What docker-registry 2.8.2 takes from nobody.
@@ -151,7 +149,7 @@ def test_an_export_that_is_killed_leaves_a_valid_layout(
         pusher.index("big", str(number), [pusher.image("big", [blob], "amd64")])
     words = [f"{origin.host}/big=oci:{tmp_path}/out", "--limit-rate", "8MB/s"]
     process = subprocess.Popen(
-        command(*words), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command(*words), env=unmeasured(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None
     process.stdout.readline()  # one image is there

@@ -2,11 +2,9 @@
 
 import json
 
-from tests.cli.conftest import Run, mirror
+from tests.cli.conftest import Run
 from tests.real.conftest import RealRegistry
 from tests.real.pusher import OCI, Pusher, layer
-
-__all__ = ["mirror"]
 
 
 def test_layers_annotations_referrers_and_signatures_are_shown(

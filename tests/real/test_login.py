@@ -14,7 +14,7 @@ import bcrypt
 import pytest
 import trustme
 
-from tests.cli.conftest import Ran, command, environment
+from tests.cli.conftest import Ran, command, unmeasured
 from tests.real.conftest import RealRegistry, running, skopeo
 from tests.real.pusher import OCI, Pusher, layer
 from tests.real.tokens import TokenServer, serving
@@ -38,7 +38,7 @@ class Site:
         """Run the command with no login but what is in the folder."""
         done = subprocess.run(
             command(*words), capture_output=True, text=True, check=False, timeout=120,
-            env=environment(
+            env=unmeasured(
                 HOME=str(self.folder), DOCKER_CONFIG=str(self.folder),
                 **{"MIRROR_CERTIFICATE_AUTHORITY": str(self.authority), **env},
             ),

@@ -5,9 +5,9 @@ import subprocess
 import zlib
 from pathlib import Path
 
-from tests.cli.conftest import Run, catalog, empty, mirror
+from tests.cli.conftest import Run, catalog, empty
 
-__all__ = ["catalog", "empty", "mirror"]
+__all__ = ["catalog", "empty"]
 
 # The browser's own names of what a page may ask for.
 _DARK, _LIGHT = "--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"

@@ -4,11 +4,9 @@ import json
 
 import pytest
 
-from tests.cli.conftest import Run, mirror
+from tests.cli.conftest import Run
 from tests.real.conftest import RealRegistry, skopeo
 from tests.real.pusher import OCI, Descriptor, Pusher, layer
-
-__all__ = ["mirror"]
 
 PLAIN = "--tls-verify=false"
 

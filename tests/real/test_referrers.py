@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, mirror
+from tests.cli.conftest import Run
 from tests.real.conftest import skopeo
 from tests.real.kinds import EMPTY
 from tests.real.pusher import OCI, Descriptor, Pusher, layer
 from tests.real.test_everything import registry
 from tests.real.walk import tags, walk
-
-__all__ = ["mirror"]
 
 PLAIN = "--tls-verify=false"
 KINDS = ["docker-registry", "embedded"]

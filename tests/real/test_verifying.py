@@ -6,12 +6,10 @@ from collections import Counter
 
 import pytest
 
-from tests.cli.conftest import Run, mirror
+from tests.cli.conftest import Run
 from tests.real.conftest import RealRegistry
 from tests.real.pusher import OCI, Descriptor, Pusher, layer
 from tests.real.walk import walk
-
-__all__ = ["mirror"]
 
 ARCHITECTURES = ("amd64", "arm64", "s390x", "ppc64le")
 
