@@ -93,6 +93,8 @@ def test_the_lines_of_the_crontab_are_lines_of_a_crontab() -> None:
         assert re.fullmatch(rf"#.*|[A-Z]+=\S+|({field} ){{5}}\S.*", line)
 
 
+# Containers mostly have no systemd, and it cannot be installed beside what runs there; the
+# commands and options of the units are looked at everywhere, above.
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
 def test_systemd_finds_nothing_wrong_with_its_units(tmp_path: Path) -> None:
     for name in ("mirror.service", "mirror.timer"):

@@ -15,8 +15,8 @@ import typer.core
 
 from mirror import __version__
 from mirror.cli import parameters as given
-from mirror.cli import texts, trust, values
-from mirror.cli.shared import Shared, spread
+from mirror.cli import texts, trust
+from mirror.cli.shared import Shared, Wanted, spread
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
 from mirror.options import Options
@@ -67,32 +67,15 @@ def root(
 @app.command(help=texts.COPY)
 @spread
 def copy(
-    mappings: given.Mappings = None,
-    files: given.Files = None,
-    platform: given.Platforms = None,
-    filter_by_os: given.FilterByOs = None,
-    keep_manifest_list: given.KeepManifestList = False,
-    push_foreign: given.PushForeign = False,
-    folder: given.Folder = Path(),
-    referrers: given.Referrers = False,
-    require_referrers: given.RequireReferrers = False,
+    wanted: Wanted,
     dry_run: given.DryRun = False,
     force: given.Force = False,
     *,
     shared: Shared,
 ) -> None:
     """Copy what the mappings say."""
-    options = shared.options(
-        folder,
-        selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
-        push_foreign=push_foreign,
-        referrers=referrers or require_referrers,
-        require_referrers=require_referrers,
-        dry_run=dry_run,
-        force=force,
-    )
-    asked = mappings or [], files or []
-    _call("mirror.cli.copying", *asked, options, shared.logins(), shared.telling())
+    options = shared.options(**wanted.options(), dry_run=dry_run, force=force)
+    _carry_out(wanted, options, shared)
 
 
 @app.command(help=texts.SYNC)
@@ -109,7 +92,7 @@ def sync(
     shared: Shared,
 ) -> None:
     """Keep in step what a configuration says."""
-    options = shared.options(folder, push_foreign=push_foreign, dry_run=dry_run, force=force)
+    options = shared.options(folder=folder, push_foreign=push_foreign, dry_run=dry_run, force=force)
     _call(
         "mirror.cli.syncing",
         configuration,
@@ -124,34 +107,16 @@ def sync(
 @app.command(help=texts.VERIFY)
 @spread
 def verify(
-    mappings: given.Mappings = None,
-    files: given.Files = None,
+    wanted: Wanted,
     deep: given.Deep = False,
     repair: given.Repair = False,
-    platform: given.Platforms = None,
-    filter_by_os: given.FilterByOs = None,
-    keep_manifest_list: given.KeepManifestList = False,
-    push_foreign: given.PushForeign = False,
-    folder: given.Folder = Path(),
-    referrers: given.Referrers = False,
-    require_referrers: given.RequireReferrers = False,
     dry_run: given.OnlyLook = False,
     *,
     shared: Shared,
 ) -> None:
     """Compare both sides of what the mappings say."""
-    options = shared.options(
-        folder,
-        selection=values.selection(platform, filter_by_os, keep_index=keep_manifest_list),
-        push_foreign=push_foreign,
-        referrers=referrers or require_referrers,
-        require_referrers=require_referrers,
-        deep=deep,
-        repair=repair,
-        dry_run=dry_run,
-    )
-    asked = mappings or [], files or []
-    _call("mirror.cli.copying", *asked, options, shared.logins(), shared.telling(), verifying=True)
+    options = shared.options(**wanted.options(), deep=deep, repair=repair, dry_run=dry_run)
+    _carry_out(wanted, options, shared, verifying=True)
 
 
 @app.command(help=texts.REPORT)
@@ -209,6 +174,15 @@ def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = Fals
 def demo() -> None:
     """Copy a made-up catalog between two embedded registries, twice."""
     _call("mirror.cli.demonstrating")
+
+
+def _carry_out(
+    wanted: Wanted, options: Options, shared: Shared, *, verifying: bool = False
+) -> None:
+    """Copy, or verify."""
+    asked = wanted.mappings or [], wanted.files or []
+    logins, telling = shared.logins(), shared.telling()
+    _call("mirror.cli.copying", *asked, options, logins, telling, verifying=verifying)
 
 
 def _call(module: str, *args: Any, **kwargs: Any) -> None:

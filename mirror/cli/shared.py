@@ -1,11 +1,11 @@
-"""The options that copy, sync and verify have in common, declared once.
+"""The options that several commands have in common, declared once.
 
-A command that takes a `Shared` is given all of them on its command line; see `spread`.
+A command that takes a `Wanted` or a `Shared` has all its options on its command line; see `spread`.
 """
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,34 @@ from mirror.options import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What copy and verify are about: mappings, and what of each image."""
+
+    mappings: given.Mappings = None
+    files: given.Files = None
+    platform: given.Platforms = None
+    filter_by_os: given.FilterByOs = None
+    keep_manifest_list: given.KeepManifestList = False
+    push_foreign: given.PushForeign = False
+    folder: given.Folder = Path()
+    referrers: given.Referrers = False
+    require_referrers: given.RequireReferrers = False
+
+    def options(self) -> dict[str, Any]:
+        """Return the part of a run's options that it says."""
+        keep = self.keep_manifest_list
+        return {
+            "folder": self.folder,
+            "selection": values.selection(self.platform, self.filter_by_os, keep_index=keep),
+            "push_foreign": self.push_foreign,
+            "referrers": self.referrers or self.require_referrers,
+            "require_referrers": self.require_referrers,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What a caller said; secrets are not shown."""
+    """How copy, sync and verify go about it; secrets are not shown."""
 
     skip_missing: given.SkipMissing = False
     skip_mount: given.SkipMount = False
@@ -57,11 +83,10 @@ class Shared:
     quiet: given.Quiet = False
     verbose: given.Verbose = False
 
-    def options(self, folder: Path = Path(), **more: Any) -> Options:
+    def options(self, **more: Any) -> Options:
         """Return what the run is asked for, with what else the command knows."""
         rate, deadline, chunk = self.limit_rate, self.deadline, self.chunk_size
         return Options(
-            folder=folder,
             skip_missing=self.skip_missing,
             skip_mount=self.skip_mount,
             fail_fast=self.fail_fast,
@@ -107,29 +132,31 @@ class Shared:
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command whose last parameter is ``shared`` all shared options instead of it.
+    """Give a command the options of each dataclass among its parameters, in that one's place.
 
     The command line is read from a function's signature, in which each option needs a
     parameter of its own.
     """
-    signature = inspect.signature(command)
-    own = [one for one in signature.parameters.values() if one.name != "shared"]
-    names = [one.name for one in fields(Shared)]
-    common = [
-        inspect.Parameter(
-            one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type
-        )
-        for one in fields(Shared)
-    ]
+    parameters: list[inspect.Parameter] = []
+    together: dict[str, Any] = {}
+    for one in inspect.signature(command).parameters.values():
+        if is_dataclass(one.annotation):
+            together[one.name] = one.annotation
+            parameters += [_option(each) for each in fields(one.annotation)]
+        else:
+            parameters.append(one.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @wraps(command)
     def spread_out(**words: Any) -> None:
-        shared = Shared(**{name: words.pop(name) for name in names})
-        command(**words, shared=shared)
+        for name, group in together.items():
+            words[name] = group(**{each.name: words.pop(each.name) for each in fields(group)})
+        command(**words)
 
-    parameters = [*own, *common]
-    spread_out.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
-    )
+    spread_out.__dict__["__signature__"] = inspect.Signature(parameters)
     spread_out.__annotations__ = {one.name: one.annotation for one in parameters}
     return spread_out
+
+
+def _option(one: Field[Any]) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(one.name, kind, default=one.default, annotation=one.type)

@@ -14,9 +14,10 @@ from mirror.cli.access import Access, printable
 from mirror.cli.copying import carry_out, read_document
 from mirror.cli.lock import held, path_for
 from mirror.cli.values import Telling
-from mirror.configuration.document import Login, Sync, parse
+from mirror.configuration.document import Sync, parse
+from mirror.configuration.model import Credentials
 from mirror.configuration.model import schema as configuration_schema
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import ConfigurationError, ExitCode, UsageError
 from mirror.options import Options
 
 
@@ -39,9 +40,7 @@ def main(
     if configuration is None:
         raise UsageError("no configuration is named", hint="Write mirror sync CONFIG.yaml")
     sync = _read(configuration)
-    folder = _folder(configuration)
-    hosts = {host: _read_login(login, folder) for host, login in sync.logins.items()}
-    keychain = Access(**logins).keychain(hosts)
+    keychain = Access(**logins).keychain(_credentials(sync, _folder(configuration)))
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
         if not options.dry_run:  # which gets in nobody's way
@@ -62,20 +61,27 @@ def _read(configuration: str) -> Sync:
     )
 
 
-def _read_login(login: Login, folder: Path) -> Credential:
-    """Read who to be at a registry from where a configuration says; raise UsageError if not."""
-    section = login.section
-    try:
-        if section.token_env or section.token_file:
-            token = _kept(section.token_env, section.token_file, folder)
-            return Credential(registry_token=printable(token))
-        username = section.username or _kept(section.username_env, None, folder)
-        password = _kept(section.password_env, section.password_file, folder)
-        return Credential(printable(username), printable(password))
-    except ValueError as error:
-        raise UsageError(
-            f"{login.place}: {error}", hint="Set it, or name another place to read it from."
-        ) from error
+def _credentials(sync: Sync, folder: Path) -> dict[str, Credential]:
+    """Read who to be at each registry; raise ConfigurationError with all that is not there."""
+    found, problems = dict[str, Credential](), list[str]()
+    for host, login in sync.logins.items():
+        try:
+            found[host] = _read_login(login.section, folder)
+        except ValueError as error:
+            problems.append(f"{login.place}: {error}")
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return found
+
+
+def _read_login(section: Credentials, folder: Path) -> Credential:
+    """Read who to be from where a configuration says; raise ValueError if that is not there."""
+    if section.token_env or section.token_file:
+        token = _kept(section.token_env, section.token_file, folder)
+        return Credential(registry_token=printable(token))
+    username = section.username or _kept(section.username_env, None, folder)
+    password = _kept(section.password_env, section.password_file, folder)
+    return Credential(printable(username), printable(password))
 
 
 def _kept(variable: str | None, file: str | None, folder: Path) -> str:

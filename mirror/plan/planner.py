@@ -123,7 +123,7 @@ class Planner:
             task = Resolve(Side.SOURCE, pair.source)
             self._inquiry.ask(image, task, partial(self._source_known, image))
         if known is not None and known.fresh:
-            image.remembered = known
+            image.spared = True
         elif not self._options.force:
             self._ask_destination(image)
         if not image.unanswered:
@@ -183,8 +183,8 @@ class Planner:
 
     def _compare(self, image: Image) -> None:
         assert image.source is not None, "both sides have answered"
-        if (known := image.remembered) is not None:
-            image.remembered = None
+        if image.spared and (known := image.known) is not None:
+            image.spared = False
             if known.source != image.source:
                 self._ask_destination(image)
                 return

@@ -40,8 +40,8 @@ class Image(Asker):
     destination: Digest | None = None
     known: Remembered | None = None
     """What is remembered of its destination."""
-    remembered: Remembered | None = None
-    """What spares asking the destination, as long as the source names what it did then."""
+    spared: bool = False
+    """Whether the destination was not asked, as long as the source names what it did then."""
     recalled: bool = False
 
     @property

@@ -130,6 +130,8 @@ class Local:
                 )
             if request.method == "PUT":
                 return await self._put(request, name)
+            if request.method == "DELETE":
+                return Reply(HTTPStatus.METHOD_NOT_ALLOWED, request.url)
             return await self._manifest(request, name)
 
     async def _tags(self, request: Request) -> Reply:

@@ -145,9 +145,9 @@ class Spreading:
             await self._fill(piece, self._open_at(piece.first, piece.last))
         except MirrorError:
             self._spread.fails()  # one reading goes on from there, and says what is wrong
-        except Exception as error:  # noqa: BLE001 - not swallowed: see below
-            # Above this task there is only the whole run, which one blob's bug must not end.
-            # So it is handed to who reads the blob, who raises it, and its image fails with it.
+        except Exception as error:  # noqa: BLE001 - raised again by who reads the blob
+            # Above this task there is only the whole run, which one blob's bug must not end:
+            # it is handed to the blob's reader, whose image fails with it.
             self._bug = error
         finally:
             piece.end()

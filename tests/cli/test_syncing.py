@@ -82,6 +82,22 @@ def test_a_mapping_file_is_found_beside_its_configuration(
     assert ran.out.split() == [ran.out.split()[0], f"{empty}/cart:1.0"]
 
 
+def test_all_logins_that_are_not_there_are_told_at_once(
+    mirror: Run, write: Write, catalog: str, empty: str
+) -> None:
+    section = (
+        f"registries:\n  {catalog}: {{credentials: {{token-env: NOBODY}}}}\n"
+        f"  {empty}: {{credentials: {{username: u, password-file: nowhere}}}}\n"
+    )
+    ran = mirror("sync", write(section + rule()))
+
+    assert ran.code == 2
+    first, second, _ = ran.err.splitlines()
+    assert "sync.yaml:2: " in first
+    assert "sync.yaml:3: " in second
+    assert "nowhere" not in second
+
+
 def test_logins_of_a_registry_come_from_where_the_configuration_says(
     mirror: Run, write: Write, catalog: str, tmp_path: Path
 ) -> None:

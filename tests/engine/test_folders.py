@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from mirror.auth.keychain import Keychain
 from mirror.demo.images import CONFIG, Blob, catalog, index, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.errors import ExitCode
+from mirror.errors import ExitCode, Unsupported
 from mirror.events import Landing, Status
 from mirror.image.digest import Digest
 from mirror.image.layout import LayoutIndex
+from mirror.image.reference import Reference, Repository
+from mirror.options import Options
+from mirror.registry.registries import Registries
 from tests.conftest import Copy
 from tests.engine.test_referrers import signed
 
@@ -427,3 +431,19 @@ async def test_a_child_that_is_brought_back_gets_no_entry_of_its_own(
 
     assert (tmp_path / "x/index.json").read_bytes() == before
     assert (await verified(line, deep=True)).exit_code == ExitCode.DONE
+
+
+async def test_a_folder_deletes_nothing_and_says_so(
+    source: EmbeddedRegistry, mirrored: Copy, tmp_path: Path
+) -> None:
+    catalog(source.store)
+    await mirrored(f"S/shop/cart:1.0=oci:{tmp_path}/out")
+    out = Repository.parse(f"oci:{tmp_path}/out")
+    async with Registries(Options(), lambda _: None, Keychain()) as registries:
+        client = registries.deleting(out)
+        digest = (await client.resolve("1.0")).digest
+
+        assert not await client.delete(Reference(out, "1.0"))
+        with pytest.raises(Unsupported):
+            await client.delete(Reference(out, digest=digest))
+        assert (await client.tags()).names == ("1.0",)

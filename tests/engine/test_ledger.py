@@ -4,6 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def opened(path: Path, clock: Clock | None = None, dice: float = 0.5) -> Ledger:
     return Ledger(path, recheck=7 * DAY, clock=clock or Clock(), random=Dice(dice))
 
 
-def settled(status: Status, **more: object) -> ImageSettled:
-    return ImageSettled("s.io/a:1", str(PLACE), "f:1", status, ONE, **more)  # type: ignore[arg-type]
+def settled(status: Status, **more: Any) -> ImageSettled:
+    return ImageSettled("s.io/a:1", str(PLACE), "f:1", status, ONE, **more)
 
 
 @pytest.fixture

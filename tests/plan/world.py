@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.events import Event, ImageSettled, Landing, PruneSettled
@@ -91,15 +92,13 @@ class World:
         return self._add({"layers": [], "subject": described}, OCI_MANIFEST, "")
 
     def mirror(
-        self, *lines: str, terms: Terms | None = None, recall: Recall = nothing, **options: object
+        self, *lines: str, terms: Terms | None = None, recall: Recall = nothing, **options: Any
     ) -> list[ImageSettled]:
         """Carry out a copy, one task after the other; return what became of each image."""
         mappings = Mappings()
         mappings.document(Document("f", "\n".join(lines).encode()), terms)
         assert not mappings.problems
-        return self.carry_out(
-            Planner(mappings.rules, Options(**options), recall)  # type: ignore[arg-type]
-        )
+        return self.carry_out(Planner(mappings.rules, Options(**options), recall))
 
     def carry_out(self, planner: Planner) -> list[ImageSettled]:
         """Carry out what a planner asks for; see `mirror`."""
