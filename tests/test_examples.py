@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from mirror.cli.app import app
 from mirror.configuration.document import parse as configuration
 from mirror.mapping.grammar import Document, parse
-from tests.cli.conftest import catalog, empty, environment
+from tests.cli.conftest import catalog, empty, unmeasured
 
 __all__ = ["catalog", "empty"]
 
@@ -131,7 +131,7 @@ def test_a_pipeline_promotes_an_image(name: str, catalog: str, empty: str, tmp_p
     command = tmp_path / "bin" / "mirror"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m mirror "$@"\n')
     command.chmod(0o755)
-    given = environment(
+    given = unmeasured(
         PATH=f"{command.parent}:{os.environ['PATH']}", PYTHONPATH=str(ROOT), HOME=str(tmp_path),
         IMAGE="shop/cart:1.0", SOURCE=catalog, DESTINATION=empty, RESULT=str(tmp_path / "digest"),
     )  # fmt: skip

@@ -24,12 +24,11 @@ def test_a_run_is_a_page_that_a_browser_draws_light_and_dark(
     ran = mirror("report", report, "--before", before, "--html", page)
 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
-    drawn = _chromium("--dump-dom", f"file://{page}").decode()
-    assert "1 failed: somebody has to look." in drawn
-    assert f"{empty}/m/shop/cart:1.0" in drawn
-    light, dark = (_first_pixel(_screenshot(page, tmp_path, scheme)) for scheme in (_LIGHT, _DARK))
-    assert min(light) > 200
-    assert max(dark) < 60
+    (document, light), (_, dark) = (_drawn(page, tmp_path, scheme) for scheme in (_LIGHT, _DARK))
+    assert "1 failed: somebody has to look." in document
+    assert f"{empty}/m/shop/cart:1.0" in document
+    assert min(_first_pixel(light)) > 200
+    assert max(_first_pixel(dark)) < 60
 
 
 def test_a_report_is_told_in_a_few_lines(mirror: Run, catalog: str, empty: str) -> None:
@@ -47,20 +46,18 @@ def test_a_report_is_told_in_a_few_lines(mirror: Run, catalog: str, empty: str) 
     assert mirror("report", "-", "--html", "/nowhere/page.html", stdin=ran.out).code == 2
 
 
-def _chromium(*words: str) -> bytes:
-    # As root, as in a container, the browser cannot have a sandbox of its own.
-    common = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-    done = subprocess.run(
-        ["chromium", *common, *words], capture_output=True, check=True, timeout=120
-    )
-    return done.stdout
-
-
-def _screenshot(page: str, folder: Path, scheme: str) -> bytes:
+def _drawn(page: str, folder: Path, scheme: str) -> tuple[str, bytes]:
+    """Return the document as the browser understood it, and its picture."""
     picture = folder / "page.png"
     picture.unlink(missing_ok=True)
-    _chromium(scheme, "--window-size=900,600", f"--screenshot={picture}", f"file://{page}")
-    return picture.read_bytes()
+    # As root, as in a container, the browser cannot have a sandbox of its own.
+    common = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+    wanted = ("--window-size=900,600", "--dump-dom", f"--screenshot={picture}")
+    done = subprocess.run(
+        ["chromium", *common, scheme, *wanted, f"file://{page}"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return done.stdout, picture.read_bytes()
 
 
 def _first_pixel(picture: bytes) -> tuple[int, ...]:
