@@ -15,7 +15,7 @@ demo: $(READY)  ## copy a made-up catalog between two embedded registries
 
 test: $(READY)  ## run all tests, those against real registries included
 	@tests/real/provide
-	@COVERAGE_FILE=$(VENV)/coverage $(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term
+	@COVERAGE_FILE=$(VENV)/coverage $(BIN)/pytest -n 3 --dist loadscope --cov --cov-report=term
 
 check: lint  ## everything that reads the code without running it
 	$(BIN)/ruff format --check .
