@@ -79,6 +79,14 @@ class ImagesFound:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoriesFound:
+    """So many more destination repositories are known; the others are for other shares."""
+
+    mine: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSettled:
     """One source-destination pair is over.
 
@@ -213,6 +221,7 @@ class AdmissionClosed:
 
 Event = (
     ImagesFound
+    | RepositoriesFound
     | ImageSettled
     | DestinationChanging
     | PruneSettled

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.image.selection import Selection
+from mirror.shard import Shard
 
 DEFAULT_MAX_PER_REGISTRY = 16
 DEFAULT_RETRIES = 5
@@ -86,6 +87,8 @@ class Options:
     """The file in which is remembered what was verified; None remembers nothing."""
     recheck: float = 7 * 24 * 3600.0
     """Seconds after which a destination that the ledger vouches for is asked again."""
+    shard: Shard | None = None
+    """The share of the work to do; None is all of it."""
     registries: Mapping[str, RegistryOptions] = field(default_factory=dict)
     """What is different at some registries, by their hosts."""
 

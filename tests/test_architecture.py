@@ -18,6 +18,7 @@ import mirror
 FLOORS = [
     {"errors"},
     {"image"},
+    {"shard"},
     {"options"},
     {"events", "mapping", "wire"},
     {"auth", "configuration", "plan", "report", "demo"},
@@ -69,6 +70,7 @@ MAY_AWAIT = {
     "mirror.cli.output",
     "mirror.cli.serving",
     "mirror.cli.screen",
+    "mirror.cli.sharing",
     "mirror.cli.streams",
     "mirror.cli.syncing",
     "mirror.cli.teller",

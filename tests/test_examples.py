@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from mirror.cli.app import app
 from mirror.configuration.document import parse as configuration
 from mirror.mapping.grammar import Document, parse
+from mirror.shard import Shard
 from tests.cli.conftest import catalog, empty, unmeasured
 
 __all__ = ["catalog", "empty"]
@@ -55,10 +56,29 @@ def _documents(name: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(_read_example(name)))
 
 
+@pytest.mark.parametrize("name", ["cronjob.yaml", "indexed-job.yaml"])
 @pytest.mark.parametrize("version", ["1.30", "1.33"])
-def test_the_cron_job_is_what_kubernetes_takes(version: str) -> None:
-    for document in _documents("cronjob.yaml"):
+def test_a_job_is_what_kubernetes_takes(version: str, name: str) -> None:
+    for document in _documents(name):
         kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_pods_of_the_indexed_job_do_all_shares_with_options_that_there_are() -> None:
+    _, job = _documents("indexed-job.yaml")
+    spec = job["spec"]["jobTemplate"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+
+    assert spec["completionMode"] == "Indexed"
+    assert spec["completions"] == spec["parallelism"] == 3
+    assert [
+        str(Shard.of_job({**environment, "JOB_COMPLETION_INDEX": str(index)}))
+        for index in range(spec["completions"])
+    ] == ["1/3", "2/3", "3/3"]
+    _, _, *options = container["args"]
+    assert {option.partition("=")[0] for option in options} <= _options("sync")
+    paths = [option for option in options if "/var/lib/mirror" in option]
+    assert all("$(JOB_COMPLETION_INDEX)" in path for path in paths)
 
 
 def test_the_cron_job_runs_a_configuration_with_options_that_there_are() -> None:

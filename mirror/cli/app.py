@@ -121,12 +121,13 @@ def verify(
 
 @app.command(help=texts.REPORT)
 def report(
-    run: given.RunReport,
+    runs: given.RunReports,
     html: given.Html = None,
     before: given.Before = None,
+    output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
     """Tell what a run came to."""
-    _call("mirror.cli.reporting", run, html, before)
+    _call("mirror.cli.reporting", runs, html, before, json=output is given.Output.JSON)
 
 
 @app.command(help=texts.INSPECT)

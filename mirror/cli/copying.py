@@ -63,7 +63,7 @@ def carry_out(
     check(telling.outputs)
     terminal = Terminal()
     named = tuple(dict.fromkeys(name for rule in rules if (name := name_of(rule.terms))))
-    telling = replace(telling, rules=named)
+    telling = replace(telling, rules=named, shard=options.shard)
     return run(
         lambda: copy_and_tell(
             _given_away(rules), options, terminal, keychain, telling, verifying=verifying
@@ -106,6 +106,8 @@ async def copy_and_tell(
         terminal.print(result.json(teller.seconds).decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))
+        if (share := result.share) is not None:
+            terminal.print(share.text())
     teller.conclude(interrupted=interruption.exit_code is not None)
     return code or written
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mirror.errors import Locked, UsageError
+from mirror.shard import Shard
 
 # What a holder says of itself begins so.
 _SAYING = b"process "
@@ -23,15 +24,17 @@ _SAYING = b"process "
 _SAYING_LIMIT = 400
 
 
-def path_for(configuration: str, ledger: Path | None) -> Path:
+def path_for(configuration: str, ledger: Path | None, shard: Shard | None = None) -> Path:
     """Return the lock of a configuration: beside its ledger, which all its runs share.
 
     Without one it is in the folder for temporary files, the same for all runs of a user.
+    Each share of the work has its own, since shares run side by side.
     """
+    share = f".{shard.index}-of-{shard.count}" if shard is not None else ""
     if ledger is not None:
-        return ledger.with_name(f"{ledger.name}.lock")
+        return ledger.with_name(f"{ledger.name}{share}.lock")
     name = hashlib.sha256(os.path.realpath(configuration).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir(), f"mirror-{os.getuid()}-{name}.lock")
+    return Path(tempfile.gettempdir(), f"mirror-{os.getuid()}-{name}{share}.lock")
 
 
 @contextmanager

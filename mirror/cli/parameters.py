@@ -300,8 +300,9 @@ Metrics = Annotated[
         meaning="Write the run as Prometheus text to this file, for the node exporter.",
     ),
 ]
-RunReport = Annotated[
-    str, typer.Argument(metavar="RUN.json", help="What a run wrote with --report.")
+RunReports = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN.json ...", help="What a run, or each of its shares, has written."),
 ]
 Html = Annotated[
     Path | None,

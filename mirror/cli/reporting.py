@@ -1,11 +1,14 @@
 """The report command: a run that is over, told again as a page or in a few lines."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mirror.cli.copying import read_document
 from mirror.cli.output import check_writable, write
 from mirror.errors import ExitCode, UsageError
-from mirror.report.document import Report, parse
+from mirror.report.document import Report, parse, text
+from mirror.report.merging import merge, missing
 from mirror.report.page import changes_of, failures, render, verdict
 from mirror.report.progress import clock, size
 
@@ -14,20 +17,25 @@ _NAMED = 20
 _UNREADABLE = "This report cannot be read."
 
 
-def main(path: str, html: Path | None, before: str | None) -> ExitCode:
-    """Tell what a report says; return 0 whatever that is.
+def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: bool) -> ExitCode:
+    """Tell what a report says, or several as one; return 0 whatever that is.
 
     Raises UsageError for what is no report, or cannot be written.
     """
     if before is not None and html is None:
         raise UsageError("--before compares on a page", hint="Name that too: --html PATH.")
     check_writable(html)
-    report = _read(path)
+    report = merge([_read(path) for path in paths])
     compared = _read(before) if before is not None else None
     if html is not None:
-        page = render(report, Path(path).name, compared)
+        name = Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+        page = render(report, name, compared)
         write([(html, page.encode(errors="replace"))])
-    else:
+    if lacking := missing(report.shards):
+        print(f"mirror: no report of share {', '.join(lacking)}", file=sys.stderr)
+    if json:
+        sys.stdout.buffer.write(text(report, report.images))
+    elif html is None:
         print("\n".join(map(_printable, _lines(report))))
     return ExitCode.DONE
 
@@ -53,6 +61,7 @@ def _lines(report: Report) -> list[str]:
         f"{size(it.bytes_copied)} copied, {size(it.bytes_mounted)} mounted",
         f"{sum(it.requests.values())} requests in {clock(report.duration_seconds)}",
         f"began {report.started}",
+        *(share.text() for share in report.shards),
     ]
     changes = changes_of(report)
     lines += [f"{change.what}: {change.reference}" for change in changes[:_NAMED]]

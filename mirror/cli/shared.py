@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.cli import parameters as given
-from mirror.cli import trust, values
+from mirror.cli import sharing, trust, values
 from mirror.options import (
     DEFAULT_MAX_PER_REGISTRY,
     DEFAULT_RETRIES,
@@ -56,6 +56,7 @@ class Shared:
     fail_fast: given.FailFast = False
     chunk_size: given.ChunkSize = None
     ledger: given.Ledger = None
+    shard: sharing.Share = None
     recheck: given.Recheck = given.DEFAULT_RECHECK
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
     max_registry: given.MaxRegistry = None
@@ -105,6 +106,7 @@ class Shared:
             certificate_authority=self.certificate_authority,
             ledger=self.ledger,
             recheck=values.period(self.recheck),
+            shard=sharing.share(self.shard),
             **more,
         )
 

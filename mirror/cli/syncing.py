@@ -44,7 +44,8 @@ def main(
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
         if not options.dry_run:  # which gets in nobody's way
-            holding.enter_context(held(lock or path_for(configuration, options.ledger)))
+            usual = path_for(configuration, options.ledger, options.shard)
+            holding.enter_context(held(lock or usual))
         return carry_out(deque(sync.rules), options, keychain, telling)
 
 

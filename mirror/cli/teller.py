@@ -38,7 +38,7 @@ class Teller:
         self._verifying = verifying
         self.progress = Progress()
         self.traffic = Traffic()
-        self.result = Result(datetime.now(UTC), telling.rules)
+        self.result = Result(datetime.now(UTC), telling.rules, telling.shard)
         self._json = telling.json
         self._verbosity = telling.verbosity
         self._began = time.monotonic()

@@ -22,6 +22,7 @@ Examples:
   mirror quay.io/team/*=registry.example.com/mirror/*
   mirror --file mappings.txt --report run.json --retry-file again.txt
   mirror --file mappings.txt --dry-run
+  mirror --file mappings.txt --shard 2/3 --report share-2.json
 
 \b
 A line of a mapping file is SRC=DST, or SRC DST [DST ...]; # starts a comment.
@@ -92,15 +93,18 @@ Exit codes:
   130  interrupted (143: terminated)
 """
 
-REPORT = """Tell what a run came to, from its report: in a few lines, or as a page.
+REPORT = """Tell what a run came to, from its report: in a few lines, as a page, or as JSON.
 
 \b
 Examples:
   mirror report run.json
   mirror report run.json --html run.html
   mirror report tonight.json --before yesterday.json --html night.html
+  mirror report share-1.json share-2.json share-3.json --output json > run.json
 
 \b
+Several reports are told as one: the shares of a run, or a run and those that
+went on from it. Of an image in several the run that began last has the word.
 The page is one file: no script, nothing from outside, light and dark.
 """
 

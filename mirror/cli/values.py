@@ -11,6 +11,7 @@ from mirror import options
 from mirror.cli.moment import duration, seconds_until
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
+from mirror.shard import Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Telling:
     verbosity: int = 0
     """Below 0 only failures are said, above it also what did not change."""
     outputs: Outputs = Outputs()
+    shard: Shard | None = None
+    """The share of the work that the run does."""
     rules: tuple[str, ...] = ()
     """What the mappings are called that are carried out, as far as they have names."""
 

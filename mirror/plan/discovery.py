@@ -18,6 +18,7 @@ from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import covered, repositories, singles
 from mirror.plan.inquiry import Asker, Inquiry, as_error
 from mirror.plan.listings import Listings
+from mirror.plan.ownership import Ownership
 from mirror.plan.task import Answer, ListTags, ReadCreation
 from mirror.wire.listing import Names
 
@@ -39,6 +40,8 @@ class _Pending(Asker):
     unlisted: int = 0
     """What is not known yet: the rest of its catalog, and repositories of it without tags."""
     repositories: int = 0
+    elsewhere: list[Rule] = field(default_factory=list)
+    """Its repositories that are for other shares."""
     found: int = 0
     dates: dict[str, float] = field(default_factory=dict)
     """When the images of its tags were created, as far as that is known."""
@@ -84,12 +87,14 @@ class Discovery:
         self,
         inquiry: Inquiry,
         listings: Listings,
+        ownership: Ownership,
         found: Found,
         failed: Callable[[Rule, MirrorError], None],
         watch: Watch | None = None,
     ) -> None:
         """Be told who takes what was found, what could not be, and what sources listed."""
         self._inquiry = inquiry
+        self._ownership = ownership
         self._found = found
         self._failed = failed
         self._watch = watch
@@ -99,7 +104,8 @@ class Discovery:
     def begin(self, rules: Iterable[Rule]) -> None:
         """Take the mappings; single images come out in their order as far as they are known."""
         known: deque[Rule] = deque()
-        for rule in rules:
+        mine, _ = self._ownership.divide(rules)
+        for rule in mine:
             if rule.source.many:
                 self._list(rule)
             else:
@@ -146,14 +152,17 @@ class Discovery:
             self._failed(pending.rule, page)
             self._one_less(pending)
             return
-        found = list(repositories(pending.rule, page.names))
-        pending.repositories += len(found)
+        named = list(repositories(pending.rule, page.names))
+        pending.repositories += len(named)
+        mine, others = self._ownership.divide(named)
+        found = list(mine)
         if pending.rule.source.many_tags:
+            pending.elsewhere += others
             pending.unlisted += len(found)
             for waiting in [self._wait(one, pending) for one in found]:
                 self._ask_tags(waiting)
         else:
-            pending.found += len(found)
+            pending.found += len(named)
             self._found(found)
         if page.rest is None:
             self._one_less(pending)
@@ -163,10 +172,32 @@ class Discovery:
         catalog.unlisted -= 1
         if catalog.unlisted:
             return
+        if catalog.elsewhere and not catalog.found:
+            self._look_elsewhere(catalog)
+            return
         del self._pending[catalog]
         if not catalog.found:
             noun = "tag" if catalog.repositories else "repository"
             self._nothing_found(catalog.rule, noun)
+
+    def _look_elsewhere(self, catalog: _Pending) -> None:
+        """Ask if anything matches in a repository of another share, since nothing did in ours.
+
+        A pattern fails where it matches nothing in any share, and in none where it does.
+        """
+        rule = catalog.elsewhere.pop()
+        catalog.unlisted = 1
+        task = ListTags(rule.source.repository)
+        self._listings.ask(catalog, task, partial(self._seen_elsewhere, catalog, rule))
+
+    def _seen_elsewhere(self, catalog: _Pending, rule: Rule, answer: Answer | MirrorError) -> None:
+        if catalog.over:
+            return
+        if isinstance(answer, Names):
+            catalog.found += any(True for _ in singles(rule, covered(rule, answer.names)))
+        elif not isinstance(answer, NotFound):
+            catalog.found += 1  # whose share it is will tell of that
+        self._one_less(catalog)
 
     def _tags_read(self, pending: _Pending, answer: Answer | MirrorError) -> None:
         if pending.over:

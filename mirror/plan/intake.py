@@ -17,6 +17,7 @@ from mirror.options import Options
 from mirror.plan.discovery import Discovery, Watch
 from mirror.plan.inquiry import Inquiry
 from mirror.plan.listings import Listings
+from mirror.plan.ownership import Ownership
 
 # Images under way between two registries, for each request that may be in
 # flight: enough to keep every slot busy, few enough to be forgotten soon.
@@ -42,7 +43,10 @@ class Intake:
         self._tell = tell
         self._opened = opened
         self._watch = watch
-        self._discovery = Discovery(inquiry, listings, self._queue, self.rule_failed, watch)
+        self._ownership = Ownership(options.shard, tell)
+        self._discovery = Discovery(
+            inquiry, listings, self._ownership, self._queue, self.rule_failed, watch
+        )
         self._queues: defaultdict[Route, deque[Rule]] = defaultdict(deque)
         self._open_on: Counter[Route] = Counter()
         self._claimed: dict[tuple[Reference, Reference | None], Pair] = {}

@@ -1,14 +1,23 @@
-"""A run report as it is read back: the nouns of `mirror.report.result`, from JSON.
+"""The run report: its nouns, read from JSON and written as JSON.
 
-What a later version adds is passed over, what an older one had not is empty.
+    {"schema": "mirror.report/v1", "started": ..., "duration_seconds": ...,
+     "summary": {...}, "images": [...]}
+
+Keys are added over time, never renamed: people script against them.  What a later version
+adds is passed over, what an older one had not is empty.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from mirror.errors import UsageError
-from mirror.report.result import SCHEMA
+
+SCHEMA = "mirror.report/v1"
+
+# Keys that are left out where there is nothing to say.
+_LEFT_OUT = {"replaced", "rule", "recalled", "differences", "pruned", "shards"}
 
 
 class Failure(msgspec.Struct, frozen=True, rename={"kind": "class"}):
@@ -29,29 +38,36 @@ class Difference(msgspec.Struct, frozen=True):
     found: str | None = None
 
 
-class Image(msgspec.Struct, frozen=True):
+class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one source-destination pair."""
 
     source: str
     destination: str
-    status: str
     origin: str = ""
-    rule: str = ""
     digest: str | None = None
-    replaced: str | None = None
+    source_digest: str | None = None
+    """What the source names, which is another manifest where platforms were chosen."""
+    status: str
     bytes_copied: int = 0
     attempts: int = 1
     error: Failure | None = None
+    replaced: str | None = None
+    """What the destination named before, if it named something else."""
+    rule: str = ""
+    """What the mapping is called that asked for it, if it has a name."""
+    recalled: bool = False
+    """Whether a ledger vouched for its destination, which was not asked."""
     differences: tuple[Difference, ...] = ()
 
 
-class Prune(msgspec.Struct, frozen=True):
+class Prune(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a tag that has left its source."""
 
     destination: str
-    status: str
     origin: str = ""
     digest: str | None = None
+    rule: str = ""
+    status: str
     error: Failure | None = None
 
 
@@ -72,6 +88,7 @@ class Summary(msgspec.Struct, frozen=True):
     blobs_present: int = 0
     manifests_pushed: int = 0
     tags_pruned: int = 0
+    recalled: int = 0
     requests: dict[str, int] = {}
 
 
@@ -89,16 +106,60 @@ class Timeline(msgspec.Struct, frozen=True):
     registries: dict[str, Lane] = {}
 
 
-class Report(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True):
+    """Which share of the work a run did, and how much that is."""
+
+    index: int
+    count: int
+    repositories: int = 0
+    """Destination repositories of this share."""
+    of: int = 0
+    """Destination repositories of all shares, as far as this one saw them."""
+
+    def text(self) -> str:
+        """Say it for a person."""
+        return f"share {self.index} of {self.count}: {self.repositories} of {self.of} repositories"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A whole run."""
 
-    schema: str
+    schema: str = SCHEMA
     started: str
+    """UTC, such as ``2026-01-31T02:00:00Z``."""
     duration_seconds: float
     summary: Summary
-    images: tuple[Image, ...]
-    pruned: tuple[Prune, ...] = ()
     timeline: Timeline = Timeline()
+    shards: tuple[Share, ...] = ()
+    """The shares that it did, where that is not all."""
+    pruned: tuple[Prune, ...] = ()
+    images: tuple[Image, ...]
+
+
+def text(report: Report, images: Iterable[Image]) -> bytes:
+    """Return a report as JSON, with these images in the place of its own.
+
+    One after the other: all at once they would take several times the memory.
+    """
+    head = _said(report)
+    del head["images"]
+    entries = b",".join(map(_line, images))
+    listed = b"[%b\n  ]" % entries if entries else b"[]"
+    return _pretty(head).removesuffix(b"\n}") + b',\n  "images": ' + listed + b"\n}\n"
+
+
+def _line(image: Image) -> bytes:
+    """Return an image's entry, indented as deep as it stands."""
+    return b"\n    " + _pretty(_said(image)).replace(b"\n", b"\n    ")
+
+
+def _said(noun: Report | Image) -> dict[str, Any]:
+    said: dict[str, Any] = msgspec.to_builtins(noun)
+    return {key: value for key, value in said.items() if value or key not in _LEFT_OUT}
+
+
+def _pretty(document: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
 def parse(content: bytes, name: str) -> Report:

@@ -1,10 +1,4 @@
-"""The run report: what a run came to, folded from its events.
-
-    {"schema": "mirror.report/v1", "started": ..., "duration_seconds": ...,
-     "summary": {...}, "images": [...]}
-
-Keys are added over time, never renamed: people script against them.
-"""
+"""What a run came to, folded from its events; `mirror.report.document` says it as JSON."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,12 +17,14 @@ from mirror.events import (
     PruneSettled,
     Pruning,
     QuotaSeen,
+    RepositoriesFound,
     RequestSent,
     Status,
 )
+from mirror.image.digest import Digest
+from mirror.report import document
 from mirror.report.timeline import Timeline
-
-SCHEMA = "mirror.report/v1"
+from mirror.shard import Shard
 
 
 @dataclass(slots=True)
@@ -38,6 +34,12 @@ class Result:
     started: datetime
     rules: tuple[str, ...] = ()
     """What the mappings are called that were asked for, whether or not they named an image."""
+    shard: Shard | None = None
+    """The share of the work that the run does; None is all of it."""
+    repositories: int = 0
+    """Destination repositories of this share, which are counted only where there is one."""
+    others: int = 0
+    """Those of other shares."""
     images: list[ImageSettled] = field(default_factory=list)
     statuses: Counter[Status] = field(default_factory=Counter)
     blobs: Counter[Landing] = field(default_factory=Counter)
@@ -59,6 +61,9 @@ class Result:
                 self.quotas[event.host] = event
             case RequestSent():
                 self.requests[event.host] += 1
+            case RepositoriesFound():
+                self.repositories += event.mine
+                self.others += event.others
             case ImageSettled():
                 self.images.append(event)
                 self.statuses[event.status] += 1
@@ -90,19 +95,32 @@ class Result:
 
     def json(self, duration_seconds: float) -> bytes:
         """Return the report as JSON, in the order in which the images were settled."""
-        head = {
-            "schema": SCHEMA,
-            "started": self.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "duration_seconds": round(duration_seconds, 3),
-            "summary": self._summary(),
-        }
-        head["timeline"] = self.timeline.document()
-        if self.prunes:
-            head["pruned"] = [_prune_entry(prune) for prune in self.prunes]
-        # One entry after the other: as objects they would take several times the memory.
-        entries = b",".join(_line(image) for image in self.images)
-        images = b"[%b\n  ]" % entries if entries else b"[]"
-        return _pretty(head).removesuffix(b"\n}") + b',\n  "images": ' + images + b"\n}\n"
+        return document.text(self._head(duration_seconds), map(_image, self.images))
+
+    def report(self, duration_seconds: float) -> document.Report:
+        """Return the report as values, in the order in which the images were settled."""
+        images = tuple(map(_image, self.images))
+        return msgspec.structs.replace(self._head(duration_seconds), images=images)
+
+    def _head(self, duration_seconds: float) -> document.Report:
+        return document.Report(
+            started=self.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            duration_seconds=round(duration_seconds, 3),
+            summary=self._summary(),
+            timeline=self.timeline.document(),
+            shards=(self.share,) if self.share is not None else (),
+            pruned=tuple(map(_prune, self.prunes)),
+            images=(),
+        )
+
+    @property
+    def share(self) -> document.Share | None:
+        """How much of the work this is; None for all."""
+        if (shard := self.shard) is None:
+            return None
+        return document.Share(
+            shard.index, shard.count, self.repositories, self.repositories + self.others
+        )
 
     def retry_lines(self) -> str:
         """Return a mapping file of what failed or was deferred.
@@ -121,81 +139,64 @@ class Result:
             lines[line if line == first else f"# the destination is taken: {line}"] = None
         return "".join(lines)
 
-    def _summary(self) -> dict[str, object]:
-        return {
-            "images": len(self.images),
+    def _summary(self) -> document.Summary:
+        return document.Summary(
+            images=len(self.images),
             **{str(status): self.statuses[status] for status in Status},
-            "bytes_copied": self.blob_bytes[Landing.COPIED],
-            "blobs_copied": self.blobs[Landing.COPIED],
-            "bytes_mounted": self.blob_bytes[Landing.MOUNTED],
-            "blobs_mounted": self.blobs[Landing.MOUNTED],
-            "blobs_present": self.blobs[Landing.PRESENT],
-            "manifests_pushed": self.manifests_pushed,
-            "tags_pruned": self.pruned[Pruning.PRUNED],
-            "recalled": self.recalled,
-            "requests": dict(sorted(self.requests.items())),
-        }
+            bytes_copied=self.blob_bytes[Landing.COPIED],
+            blobs_copied=self.blobs[Landing.COPIED],
+            bytes_mounted=self.blob_bytes[Landing.MOUNTED],
+            blobs_mounted=self.blobs[Landing.MOUNTED],
+            blobs_present=self.blobs[Landing.PRESENT],
+            manifests_pushed=self.manifests_pushed,
+            tags_pruned=self.pruned[Pruning.PRUNED],
+            recalled=self.recalled,
+            requests=dict(sorted(self.requests.items())),
+        )
 
 
-def _pretty(document: dict[str, object]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2)
+def _image(image: ImageSettled) -> document.Image:
+    return document.Image(
+        source=image.source,
+        destination=image.destination,
+        origin=image.origin,
+        digest=_digest(image.digest),
+        source_digest=_digest(image.source_digest),
+        status=str(image.status),
+        bytes_copied=image.bytes_copied,
+        attempts=image.attempts,
+        error=_failure(image.error),
+        replaced=_digest(image.replaced),
+        rule=image.rule,
+        recalled=image.recalled,
+        differences=tuple(map(_difference, image.differences)),
+    )
 
 
-def _line(image: ImageSettled) -> bytes:
-    """Return an image's entry, indented as deep as it stands."""
-    return b"\n    " + _pretty(_entry(image)).replace(b"\n", b"\n    ")
+def _prune(prune: PruneSettled) -> document.Prune:
+    return document.Prune(
+        destination=prune.destination,
+        origin=prune.origin,
+        digest=_digest(prune.digest),
+        rule=prune.rule,
+        status=str(prune.outcome),
+        error=_failure(prune.error),
+    )
 
 
-def _entry(image: ImageSettled) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "source": image.source,
-        "destination": image.destination,
-        "origin": image.origin,
-        "digest": str(image.digest) if image.digest is not None else None,
-        "source_digest": str(image.source_digest) if image.source_digest is not None else None,
-        "status": str(image.status),
-        "bytes_copied": image.bytes_copied,
-        "attempts": image.attempts,
-        "error": _failure(image.error) if image.error is not None else None,
-    }
-    if image.replaced is not None:
-        entry["replaced"] = str(image.replaced)
-    if image.rule:
-        entry["rule"] = image.rule
-    if image.recalled:
-        entry["recalled"] = True
-    if image.differences:
-        entry["differences"] = [_differing(one) for one in image.differences]
-    return entry
+def _digest(digest: Digest | None) -> str | None:
+    return str(digest) if digest is not None else None
 
 
-def _prune_entry(prune: PruneSettled) -> dict[str, object]:
-    return {
-        "destination": prune.destination,
-        "origin": prune.origin,
-        "digest": str(prune.digest) if prune.digest is not None else None,
-        "rule": prune.rule,
-        "status": str(prune.outcome),
-        "error": _failure(prune.error) if prune.error is not None else None,
-    }
+def _difference(one: Difference) -> document.Difference:
+    return document.Difference(str(one.condition), one.noun, one.name, one.found or None)
 
 
-def _differing(one: Difference) -> dict[str, str | None]:
-    return {
-        "condition": str(one.condition),
-        "noun": one.noun,
-        "name": one.name,
-        "found": one.found or None,
-    }
-
-
-def _failure(error: MirrorError) -> dict[str, object]:
-    return {
-        "class": error.category,
-        "side": str(error.place.side) if error.place is not None else None,
-        "message": str(error),
-        "hint": error.hint,
-    }
+def _failure(error: MirrorError | None) -> document.Failure | None:
+    if error is None:
+        return None
+    side = str(error.place.side) if error.place is not None else None
+    return document.Failure(error.category, side, str(error), error.hint)
 
 
 def _destination(image: ImageSettled) -> str:

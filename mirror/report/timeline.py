@@ -3,12 +3,14 @@
 However long a run is, there are at most `BINS` of them: when they are full, two become one.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from mirror.events import BlobLanded, BlobStarted, BlobStopped, Event, Landing, RequestSent
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
+from mirror.report import document
 
 # As many as a chart has room for on a laptop's screen.
 BINS = 240
@@ -48,13 +50,23 @@ class Timeline:
                     lane = self.lanes[event.destination.registry.host]
                     self._add(lane.bytes, since, at, event.size)
 
-    def document(self) -> dict[str, object]:
+    def join(self, other: document.Timeline, later: float) -> None:
+        """Take what another run did, which began so many seconds later."""
+        for host, lane in other.registries.items():
+            mine = self.lanes[host]
+            for bins, more in ((mine.requests, lane.requests), (mine.bytes, lane.bytes)):
+                for number, amount in enumerate(more):
+                    since = later + number * other.bin_seconds
+                    # It was before the next bin began, which has its own.
+                    self._add(bins, since, math.nextafter(since + other.bin_seconds, 0), amount)
+
+    def document(self) -> document.Timeline:
         """Return it for the run report."""
         lanes = {
-            host: {"requests": _whole(lane.requests), "bytes": _whole(lane.bytes)}
+            host: document.Lane(_whole(lane.requests), _whole(lane.bytes))
             for host, lane in sorted(self.lanes.items())
         }
-        return {"bin_seconds": self.width, "registries": lanes}
+        return document.Timeline(self.width, lanes)
 
     def _add(self, bins: list[float], since: float, until: float, amount: float) -> None:
         """Spread an amount evenly over a time."""

@@ -41,6 +41,8 @@ def test_the_version_is_said(mirror: Run) -> None:
     [((), "nothing to copy"),
      (("--no-such-option",), "No such option"),
      (("--max-per-registry", "0", "a.io/b:1=c.io/d"), "Invalid value for '--max-per-registry'"),
+     (("--shard", "4/3", "a.io/b:1=c.io/d"), "4/3 is no share"),
+     (("--shard", "auto", "a.io/b:1=c.io/d"), "needs a number in JOB_COMPLETION_INDEX"),
      (("--file", "/nonexistent/file"), "/nonexistent/file: No such file"),
      (("--file", "/"), "/: Is a directory"),
      (("a.io/b:1",), "<arguments>:1: 'a.io/b:1' has no destination"),

@@ -7,6 +7,7 @@ import pytest
 
 from mirror.cli.lock import held, path_for
 from mirror.errors import ExitCode, Locked, UsageError
+from mirror.shard import Shard
 
 
 def test_who_comes_second_is_told_who_was_first(tmp_path: Path) -> None:
@@ -71,3 +72,11 @@ def test_runs_that_share_a_ledger_share_a_lock() -> None:
 
     assert path_for("a.yaml", ledger) == path_for("b.yaml", ledger)
     assert path_for("a.yaml", ledger) == Path("/var/lib/mirror/state.db.lock")
+
+
+def test_shares_run_side_by_side() -> None:
+    ledger, shards = Path("/var/lib/mirror/state.db"), [None, Shard(1, 2), Shard(2, 2), Shard(2, 3)]
+
+    assert len({path_for("a.yaml", ledger, shard) for shard in shards}) == 4
+    assert len({path_for("a.yaml", None, shard) for shard in shards}) == 4
+    assert path_for("a.yaml", ledger, Shard(2, 3)).name == "state.db.2-of-3.lock"

@@ -28,15 +28,22 @@ def report(*images: Image, pruned: tuple[Prune, ...] = (), **summary: int) -> Re
                for status in ("copied", "unchanged", "failed", "deferred", "planned")}  # fmt: skip
     numbers = {**counted, "images": len(images), **summary}
     return Report(
-        "mirror.report/v1", "2026-01-31T02:00:00Z", 3725.0,
-        Summary(**numbers, requests={"d.io": 7}), images, pruned,
-        Timeline(0.5, {"d.io": Lane([4, 0, 2], [0, 100, 50]), "s.io": Lane([1], [])}),
-    )  # fmt: skip
+        started="2026-01-31T02:00:00Z",
+        duration_seconds=3725.0,
+        summary=Summary(**numbers, requests={"d.io": 7}),
+        images=images,
+        pruned=pruned,
+        timeline=Timeline(0.5, {"d.io": Lane([4, 0, 2], [0, 100, 50]), "s.io": Lane([1], [])}),
+    )
+
+
+def prune(name: str, status: str, error: Failure | None = None) -> Prune:
+    return Prune(destination=name, status=status, error=error)
 
 
 def image(name: str, status: str = "copied", error: Failure | None = None, moved: int = 0) -> Image:
-    return Image(f"s.io/{name}", f"d.io/{name}", status, digest=f"sha256:{'ab' * 32}",
-                 bytes_copied=moved, error=error)  # fmt: skip
+    return Image(source=f"s.io/{name}", destination=f"d.io/{name}", status=status,
+                 digest=f"sha256:{'ab' * 32}", bytes_copied=moved, error=error)  # fmt: skip
 
 
 @dataclass
@@ -90,7 +97,7 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
     said = words(seen(report(
         image("a:1", moved=2**20), image("b:1", "failed", refused), image("c:1", "failed", refused),
         image("d:1", "deferred"), image("e:1", "unchanged"),
-        pruned=(Prune("d.io/f:1", "pruned"), Prune("d.io/g:1", "kept", error=refused)),
+        pruned=(prune("d.io/f:1", "pruned"), prune("d.io/g:1", "kept", error=refused)),
     )))  # fmt: skip
 
     assert "2 failed: somebody has to look." in said
@@ -114,11 +121,11 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
         (report(image("a:1", "deferred"), image("b:1")), "late",
          "1 left for the next run."),
         (report(image("a:1", "failed")), "bad", "1 failed: somebody has to look."),
-        (report(image("a:1"), pruned=(Prune("d.io/a", "refused"),)), "bad",
+        (report(image("a:1"), pruned=(prune("d.io/a", "refused"),)), "bad",
          "1 failed: somebody has to look."),
         (report(), "good", "Everything was in step already."),
-        (report(pruned=(Prune("d.io/a", "deferred"),)), "late", "1 left for the next run."),
-        (report(pruned=(Prune("d.io/a", "planned"),)), "good",
+        (report(pruned=(prune("d.io/a", "deferred"),)), "late", "1 left for the next run."),
+        (report(pruned=(prune("d.io/a", "planned"),)), "good",
          "1 would change; this run only looked."),
     ],
 )  # fmt: skip
@@ -138,7 +145,9 @@ def test_it_is_whole_in_itself_and_runs_nothing() -> None:
 
 def test_whatever_a_registry_said_stays_text() -> None:
     failure = Failure(EVIL, EVIL, EVIL, EVIL)
-    evil = Image(EVIL, EVIL, "failed", digest=EVIL, error=failure, bytes_copied=1)
+    evil = Image(
+        source=EVIL, destination=EVIL, status="failed", digest=EVIL, error=failure, bytes_copied=1
+    )
     lanes = Timeline(1.0, {EVIL: Lane([1], [1])})
     run = msgspec.structs.replace(report(evil, image(EVIL)), timeline=lanes, started=EVIL)
     page = seen(run, run)

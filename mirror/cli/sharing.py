@@ -1,0 +1,31 @@
+"""The options that say how much of the work is done, and where."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from mirror.cli.option import option
+from mirror.shard import AUTO, Shard
+
+_SPREADING = "More than one machine"
+
+Share = Annotated[
+    str | None,
+    option(
+        _SPREADING,
+        "--shard",
+        metavar="I/N",
+        meaning="Do only share I of N, the same in each run; auto: as a pod of an Indexed Job.",
+    ),
+]
+
+
+def share(text: str | None) -> Shard | None:
+    """Read ``I/N``, or as a pod of a Job what Kubernetes says; raise BadParameter if it is none."""
+    if text is None:
+        return None
+    try:
+        return Shard.of_job(os.environ) if text == AUTO else Shard.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -1,0 +1,100 @@
+"""One catalog, by one process and by several: the same at the destination, and the same told."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run, command, unmeasured
+from tests.real.conftest import RealRegistry, running
+from tests.real.pusher import OCI, Pusher, layer
+
+LAYER = f"{OCI}.layer.v1.tar"
+REPOSITORIES = 24
+TAGS = ("1.0", "1.1")
+
+
+@pytest.fixture(scope="module")
+def catalog(origin: RealRegistry) -> RealRegistry:
+    """Repositories with a layer of their own and one that all have, two tags each."""
+    pusher = Pusher(origin.host)
+    for number in range(REPOSITORIES):
+        name = f"team/app-{number:02}"
+        shared = pusher.blob(name, layer("base", 60_000), LAYER)
+        for tag in TAGS:
+            own = pusher.blob(name, layer(f"{name}{tag}", 5_000), LAYER)
+            child = pusher.image(name, [shared, own], "amd64")
+            pusher.index(name, tag, [child])
+    return origin
+
+
+@contextmanager
+def replicas(folder: Path, *names: str) -> Iterator[list[RealRegistry]]:
+    """Empty destinations."""
+    with ExitStack() as stack:
+        started = []
+        for name in names:
+            (folder / name).mkdir()
+            started.append(stack.enter_context(running(folder / name)))
+        yield started
+
+
+def content(registry: RealRegistry) -> dict[str, str]:
+    """What each tag names, as the registry's storage says."""
+    root = registry.root / "docker/registry/v2/repositories"
+    return {
+        str(link.relative_to(root)): link.read_text()
+        for link in root.glob("**/_manifests/tags/*/current/link")
+    }
+
+
+def images(report: dict[str, Any], registry: RealRegistry) -> set[tuple[str, ...]]:
+    """What a report says of each image; where it went to is the same for all."""
+    return {
+        (one["source"], one["destination"].replace(registry.host, "HERE"), one["origin"],
+         one["digest"], one["status"], str(one["error"]))
+        for one in report["images"]
+    }  # fmt: skip
+
+
+def test_three_shares_are_the_whole(catalog: RealRegistry, tmp_path: Path, mirror: Run) -> None:
+    with replicas(tmp_path, "one", "three") as (one, three):
+        whole = tmp_path / "whole.json"
+        assert mirror(f"{catalog.host}/team/*={one.host}/m/*", "--report", str(whole)).code == 0
+        words = [f"{catalog.host}/team/*={three.host}/m/*"]
+        shares = [tmp_path / f"share-{index}.json" for index in (1, 2, 3)]
+        planned = [
+            mirror(*words, "--dry-run", "--shard", f"{index}/3").out.splitlines()[-1]
+            for index in (1, 2, 3)
+        ]
+        at_once = [
+            subprocess.Popen(
+                command(*words, "--shard", f"{index}/3", "--report", str(path)),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=unmeasured(),
+            )
+            for index, path in enumerate(shares, start=1)
+        ]  # fmt: skip
+        assert [process.wait(timeout=60) for process in at_once] == [0, 0, 0]
+        for process in at_once:
+            process.communicate()
+
+        assert content(one) == content(three)
+        assert len(content(one)) == REPOSITORIES * len(TAGS)
+        merged = mirror("report", *map(str, shares), "--output", "json")
+        report, single = json.loads(merged.out), json.loads(whole.read_text())
+
+    partly = mirror("report", str(shares[0]), str(shares[2]))
+    assert "no report of share 2/3" in partly.err
+    assert partly.out.startswith("Everything")
+    assert images(report, three) == images(single, one)
+    assert {key: report["summary"][key] for key in ("images", "copied", "failed")} == {
+        "images": 48, "copied": 48, "failed": 0,
+    }  # fmt: skip
+    assert all(line.startswith(f"share {index} of 3: ") for index, line in enumerate(planned, 1))
+    assert sum(int(line.split()[4]) for line in planned) == REPOSITORIES
+    told = [share["repositories"] for share in report["shards"]]
+    assert told == [int(line.split()[4]) for line in planned]
