@@ -31,7 +31,7 @@ def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: b
         name = Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         page = render(report, name, compared)
         write([(html, page.encode(errors="replace"))])
-    if lacking := missing(report.shards):
+    if lacking := missing(report):
         print(f"mirror: no report of share {', '.join(lacking)}", file=sys.stderr)
     if json:
         sys.stdout.buffer.write(text(report, report.images))

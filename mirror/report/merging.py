@@ -46,10 +46,13 @@ def merge(reports: Sequence[Report]) -> Report:
     )
 
 
-def missing(shards: Sequence[Share]) -> list[str]:
-    """Name the shares, such as ``2/3``, that others speak of and nobody tells of."""
-    told = {(share.index, share.count) for share in shards}
-    counts = dict.fromkeys(share.count for share in shards)
+def missing(report: Report) -> list[str]:
+    """Name the shares, such as ``2/3``, that are missing beside those of a merged report.
+
+    A report of one share alone does not claim to be of all.
+    """
+    told = {(share.index, share.count) for share in report.shards}
+    counts = dict.fromkeys(share.count for share in report.shards if len(told) > 1)
     return [
         f"{index}/{count}"
         for count in counts

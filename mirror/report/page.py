@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirror.report.document import Failure, Image, Prune, Report
+from mirror.report.merging import missing
 from mirror.report.progress import clock, size
 
 # Rows of a table or bars of a chart; a person reads no more, and a browser draws it at once.
@@ -140,6 +141,8 @@ def verdict(report: Report) -> tuple[str, str]:
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
         return "bad", f"{failed} failed: somebody has to look."
+    if lacking := missing(report):
+        return "bad", f"Nobody told what became of share {', '.join(lacking)}."
     if late := summary.deferred + sum(one.status == "deferred" for one in report.pruned):
         return "late", f"{late} left for the next run."
     if planned := summary.planned + sum(one.status == "planned" for one in report.pruned):

@@ -26,6 +26,7 @@ from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
 from mirror.report.document import Report, Timeline, parse, text
 from mirror.report.merging import merge, missing
+from mirror.report.page import verdict
 from mirror.report.result import Result
 from mirror.shard import Shard
 
@@ -131,8 +132,13 @@ def test_shares_are_named_and_so_is_the_one_that_is_missing() -> None:
     assert [share.text() for share in merged.shards] == [
         "share 1 of 3: 1 of 5 repositories", "share 3 of 3: 2 of 5 repositories",
     ]  # fmt: skip
-    assert missing(merged.shards) == ["2/3"]
-    assert missing(told(settled("a:1")).shards) == []
+    assert missing(merged) == ["2/3"]
+    assert verdict(merged) == ("bad", "Nobody told what became of share 2/3.")
+
+
+@pytest.mark.parametrize("shard", [None, Shard(1, 3)])
+def test_a_run_by_itself_lacks_nothing(shard: Shard | None) -> None:
+    assert missing(told(settled("a:1"), shard=shard)) == []
 
 
 def test_a_merged_report_is_a_report() -> None:
