@@ -13,7 +13,8 @@ package and lower floors, never sideways and never up
                                   what must move; what came of it; a registry to try
     6  registry                   talking to a registry
     7  engine                     carrying it out
-    8  cli                        the command line
+    8  cluster                    carrying it out with many machines
+    9  cli                        the command line
 """
 
 __version__ = "0.1.0"

@@ -37,7 +37,7 @@ the run report.  Errors carry plain values and import nothing, so that every
 module may raise them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -106,6 +106,18 @@ class MirrorError(Exception):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+    def __reduce__(self) -> tuple[Callable[..., "MirrorError"], tuple[object, ...]]:
+        """Go to another process whole, whatever the constructor wants."""
+        return _made_again, (type(self), self.args, dict(self.__dict__))
+
+
+def _made_again(
+    kind: type[MirrorError], arguments: tuple[object, ...], facts: dict[str, object]
+) -> MirrorError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(facts)
+    return error
 
 
 @contextmanager

@@ -9,7 +9,9 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import anyio
 import msgspec
@@ -32,6 +34,20 @@ _IN_CLUSTER = (".svc", ".svc.cluster.local")
 class _Answer(msgspec.Struct):
     Username: str = ""
     Secret: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logins:
+    """What was given: who to be on one side, at single hosts, and where else to look."""
+
+    given: Mapping[Side, Credential] = field(default_factory=dict)
+    hosts: Mapping[str, Credential] = field(default_factory=dict)
+    authfile: Path | None = None
+
+    @property
+    def secret(self) -> bool:
+        """Whether there are logins among it that nobody else can look up."""
+        return bool(self.given or self.hosts)
 
 
 class Keychain:
@@ -59,6 +75,11 @@ class Keychain:
         environment = environment if environment is not None else {}
         self._environment = environment
         self._files = _read([authfile]) if authfile else _usual(environment)
+
+    @classmethod
+    def of(cls, logins: Logins, environment: Mapping[str, str]) -> Self:
+        """Look where logins say, and in this environment's usual places."""
+        return cls(logins.given, logins.authfile, environment, hosts=logins.hosts)
 
     async def find(self, repository: Repository, side: Side) -> Credential | None:
         """Return who to be there; None for nobody in particular.

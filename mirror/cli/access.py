@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror.auth.credential import Credential
-from mirror.auth.keychain import Keychain
+from mirror.auth.keychain import Keychain, Logins
 from mirror.errors import Side, UsageError
 from mirror.wire.proxy import Proxies
 
@@ -25,10 +25,14 @@ class Access:
     source_token: str | None = field(default=None, repr=False)
     destination_token: str | None = field(default=None, repr=False)
 
-    def keychain(self, hosts: Mapping[str, Credential] | None = None) -> Keychain:
-        """Open the places where credentials are; raise UsageError for what cannot be read.
+    def keychain(self) -> Keychain:
+        """Open the places where credentials are; raise UsageError for what cannot be read."""
+        return Keychain.of(self.logins(), os.environ)
 
-        ``hosts`` are the logins of single registries, known already.
+    def logins(self, hosts: Mapping[str, Credential] | None = None) -> Logins:
+        """Read the logins; raise UsageError for what cannot be read.
+
+        ``hosts`` are those of single registries, known already.
         """
         given = {}
         for side, credentials, token in (
@@ -39,7 +43,7 @@ class Access:
                 given[side] = _read(token, lambda text: Credential(registry_token=text))
             elif credentials is not None:
                 given[side] = _read(credentials, Credential.parse)
-        return Keychain(given, self.authfile, os.environ, hosts=hosts)
+        return Logins(given=given, hosts=hosts or {}, authfile=self.authfile)
 
 
 def proxies() -> Proxies:

@@ -1,28 +1,65 @@
 """The copy and verify commands: from the words of the command line to an exit code."""
 
+import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from mirror.auth.keychain import Keychain
+from mirror.auth.keychain import Keychain, Logins
 from mirror.cli.access import Access, proxies
 from mirror.cli.interrupt import interruptible
-from mirror.cli.loop import run
 from mirror.cli.output import check
 from mirror.cli.teller import Teller
 from mirror.cli.terminal import Terminal
 from mirror.cli.values import Telling
 from mirror.engine.copying import copy, verify
+from mirror.engine.loop import run
 from mirror.errors import ExitCode, UsageError
+from mirror.events import Tell, Traffic
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.mapping.terms import name_of
 from mirror.options import Options
+from mirror.plan.summary import Summary
 
-_PLAINLY = Telling()
+_PLAINLY, _NOBODY = Telling(), Logins()
 _UNREADABLE = "This mapping file cannot be read."
+
+
+class Engine(Protocol):
+    """Where the work runs."""
+
+    def __call__(
+        self,
+        rules: Iterable[Rule],
+        options: Options,
+        tell: Tell,
+        traffic: Traffic,
+        logins: Logins,
+        *,
+        verifying: bool,
+    ) -> Awaitable[Summary | None]:
+        """Copy or verify what the rules say, and tell every step; return the plan of a dry run."""
+        ...
+
+
+async def locally(
+    rules: Iterable[Rule],
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    logins: Logins,
+    *,
+    verifying: bool,
+) -> Summary | None:
+    """Do it in this process; see `Engine`."""
+    around = Keychain.of(logins, os.environ), proxies()
+    if not verifying:
+        return await copy(rules, options, tell, traffic, *around)
+    await verify(rules, options, tell, traffic, *around)
+    return None
 
 
 def main(
@@ -33,6 +70,7 @@ def main(
     telling: Telling,
     *,
     verifying: bool = False,
+    engine: Engine = locally,
 ) -> ExitCode:
     """Copy, or verify; return what to tell the caller.
 
@@ -44,17 +82,18 @@ def main(
             f"there is nothing to {'verify' if verifying else 'copy'}",
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
-    keychain = Access(**logins).keychain()
-    return carry_out(deque(rules), options, keychain, telling, verifying=verifying)
+    given = Access(**logins).logins()
+    return carry_out(deque(rules), options, given, telling, verifying=verifying, engine=engine)
 
 
 def carry_out(
     rules: deque[Rule],
     options: Options,
-    keychain: Keychain,
+    logins: Logins,
     telling: Telling,
     *,
     verifying: bool = False,
+    engine: Engine = locally,
 ) -> ExitCode:
     """Copy or verify what the rules say, from beginning to end; see `main`.
 
@@ -66,19 +105,21 @@ def carry_out(
     telling = replace(telling, rules=named, shard=options.shard)
     return run(
         lambda: copy_and_tell(
-            _given_away(rules), options, terminal, keychain, telling, verifying=verifying
+            _given_away(rules), options, terminal, logins, telling, verifying=verifying,
+            engine=engine,
         )
-    )
+    )  # fmt: skip
 
 
 async def copy_and_tell(
     rules: Iterable[Rule],
     options: Options,
     terminal: Terminal,
-    keychain: Keychain | None = None,
+    logins: Logins = _NOBODY,
     telling: Telling = _PLAINLY,
     *,
     verifying: bool = False,
+    engine: Engine = locally,
 ) -> ExitCode:
     """Copy or verify what the rules say, tell it on the terminal and in files, and judge it."""
     teller = Teller(terminal, telling, rehearsing=options.dry_run, verifying=verifying)
@@ -90,10 +131,7 @@ async def copy_and_tell(
             terminal.showing(teller.progress, teller.traffic, telling.progress),
         ):
             told = teller.take, teller.traffic
-            if verifying:
-                await verify(rules, options, *told, keychain, proxies())
-            else:
-                plan = await copy(rules, options, *told, keychain, proxies())
+            plan = await engine(rules, options, *told, logins, verifying=verifying)
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:

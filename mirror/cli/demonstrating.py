@@ -3,10 +3,10 @@
 from contextlib import AsyncExitStack
 
 from mirror.cli.copying import copy_and_tell
-from mirror.cli.loop import run
 from mirror.cli.terminal import Terminal
 from mirror.demo.images import catalog
 from mirror.demo.server import EmbeddedRegistry
+from mirror.engine.loop import run
 from mirror.errors import ExitCode
 from mirror.mapping.grammar import parse
 from mirror.options import Options

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from mirror.cli.access import Access, proxies
-from mirror.cli.loop import run
 from mirror.cli.terminal import Terminal
 from mirror.engine.inspection import Inspection, Part, inspect, list_tags, read_raw
+from mirror.engine.loop import run
 from mirror.errors import ExitCode, UsageError
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference

@@ -5,10 +5,10 @@ import os
 import anyio
 
 from mirror.cli.interrupt import interruptible
-from mirror.cli.loop import run
 from mirror.cli.terminal import Terminal
 from mirror.demo.images import catalog as fill
 from mirror.demo.server import EmbeddedRegistry
+from mirror.engine.loop import run
 from mirror.errors import ExitCode, UsageError
 
 _EXAMPLE = "An address to listen on is HOST:PORT, for example 127.0.0.1:5000."

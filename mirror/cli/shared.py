@@ -10,6 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from mirror.cli import parameters as given
 from mirror.cli import sharing, trust, values
 from mirror.options import (
@@ -57,6 +59,8 @@ class Shared:
     chunk_size: given.ChunkSize = None
     ledger: given.Ledger = None
     shard: sharing.Share = None
+    engine: sharing.Engines = sharing.Engine.LOCAL
+    scheduler: sharing.Scheduler = None
     recheck: given.Recheck = given.DEFAULT_RECHECK
     max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
     max_registry: given.MaxRegistry = None
@@ -109,6 +113,15 @@ class Shared:
             shard=sharing.share(self.shard),
             **more,
         )
+
+    @property
+    def cluster(self) -> dict[str, Any] | None:
+        """Say which cluster does the work; None if this process does."""
+        if self.engine is sharing.Engine.DASK:
+            return {"scheduler": self.scheduler}
+        if self.scheduler is not None:
+            raise typer.BadParameter("--scheduler is for --engine dask")
+        return None
 
     def logins(self) -> dict[str, Any]:
         """Name the logins, unread."""

@@ -1,6 +1,7 @@
 """The options that say how much of the work is done, and where."""
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -17,6 +18,33 @@ Share = Annotated[
         "--shard",
         metavar="I/N",
         meaning="Do only share I of N, the same in each run; auto: as a pod of an Indexed Job.",
+    ),
+]
+
+
+class Engine(StrEnum):
+    """Where the work runs."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+Engines = Annotated[
+    Engine,
+    option(
+        _SPREADING,
+        "--engine",
+        meaning="Where the work runs: in this process, or by the workers of a dask cluster.",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    option(
+        _SPREADING,
+        "--scheduler",
+        metavar="ADDRESS",
+        meaning="The cluster's, such as tls://HOST:8786.  [default: one of this machine's cores]",
+        show_default=False,
     ),
 ]
 

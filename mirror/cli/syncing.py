@@ -11,7 +11,7 @@ from typing import Any
 
 from mirror.auth.credential import Credential
 from mirror.cli.access import Access, printable
-from mirror.cli.copying import carry_out, read_document
+from mirror.cli.copying import Engine, carry_out, locally, read_document
 from mirror.cli.lock import held, path_for
 from mirror.cli.values import Telling
 from mirror.configuration.document import Sync, parse
@@ -29,6 +29,7 @@ def main(
     *,
     schema: bool,
     lock: Path | None,
+    engine: Engine = locally,
 ) -> ExitCode:
     """Keep in step what a configuration says; return what to tell the caller.
 
@@ -40,13 +41,13 @@ def main(
     if configuration is None:
         raise UsageError("no configuration is named", hint="Write mirror sync CONFIG.yaml")
     sync = _read(configuration)
-    keychain = Access(**logins).keychain(_credentials(sync, _folder(configuration)))
+    given = Access(**logins).logins(_credentials(sync, _folder(configuration)))
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
         if not options.dry_run:  # which gets in nobody's way
             usual = path_for(configuration, options.ledger, options.shard)
             holding.enter_context(held(lock or usual))
-        return carry_out(deque(sync.rules), options, keychain, telling)
+        return carry_out(deque(sync.rules), options, given, telling, engine=engine)
 
 
 def _folder(configuration: str) -> Path:

@@ -7,6 +7,7 @@ import anyio
 
 from mirror.auth.keychain import Keychain
 from mirror.engine.ledger import Ledger
+from mirror.engine.neighbours import Neighbours
 from mirror.engine.perform import Performer
 from mirror.engine.run import Decider, run
 from mirror.engine.schedule import Schedule
@@ -32,19 +33,24 @@ async def copy(
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
     patience: Patience | None = None,
+    *,
+    recall: Recall = nothing,
+    neighbours: Neighbours | None = None,
 ) -> Summary | None:
     """Copy what the rules say, and tell every step; return the plan of a dry run.
 
     Without a keychain everything is done as nobody in particular; without a
     ``patience`` failures are waited out by the clock on the wall.  Every image is
-    told of exactly once, also when this is cancelled.
+    told of exactly once, also when this is cancelled.  What is remembered is as the
+    ledger says that the options name, or else as ``recall`` does.
     """
     summary = Summary() if options.dry_run else None
-    with _ledger(options, tell) as (recall, tell_all):
-        planner = Planner(rules, options, recall)
-        await _carry_out(
-            planner, options, tell_all, traffic, keychain or Keychain(), proxies, patience, summary
-        )
+    with remembering(options, tell) as (ledger, tell_all):
+        planner = Planner(rules, options, ledger.recall if ledger is not None else recall)
+        await carry_out(
+            planner, options, tell_all, traffic, keychain or Keychain(), proxies, patience,
+            summary, neighbours,
+        )  # fmt: skip
     return summary
 
 
@@ -59,18 +65,18 @@ async def verify(
 ) -> None:
     """Compare both sides of what the rules say, repair what is missing if asked; see `copy`."""
     audit = Audit(rules, options)
-    with _ledger(options, tell) as (_, tell_all):
-        await _carry_out(
+    with remembering(options, tell) as (_, tell_all):
+        await carry_out(
             audit, options, tell_all, traffic, keychain or Keychain(), proxies, patience,
             writes=options.repair and not options.dry_run,
         )  # fmt: skip
 
 
 @contextmanager
-def _ledger(options: Options, tell: Tell) -> Iterator[tuple[Recall, Tell]]:
-    """Give what is remembered of earlier runs, and a ``tell`` from which it learns more."""
+def remembering(options: Options, tell: Tell) -> Iterator[tuple[Ledger | None, Tell]]:
+    """Give the ledger that the options name, and a ``tell`` from which it learns."""
     if options.ledger is None:
-        yield nothing, tell
+        yield None, tell
         return
     with Ledger(options.ledger, recheck=options.recheck) as ledger:
 
@@ -78,10 +84,10 @@ def _ledger(options: Options, tell: Tell) -> Iterator[tuple[Recall, Tell]]:
             ledger.take(event)
             tell(event)
 
-        yield ledger.recall, tell_both
+        yield ledger, tell_both
 
 
-async def _carry_out(
+async def carry_out(
     decider: Decider,
     options: Options,
     tell: Tell,
@@ -90,9 +96,14 @@ async def _carry_out(
     proxies: Proxies | None,
     patience: Patience | None,
     summary: Summary | None = None,
+    neighbours: Neighbours | None = None,
     *,
     writes: bool = True,
 ) -> None:
+    """Carry out what is decided, over registries that are opened and closed here.
+
+    With a ``summary`` what would change something is only counted there.
+    """
     schedule = Schedule(
         per_registry=options.max_per_registry,
         registries=options.max_registry,
@@ -113,7 +124,7 @@ async def _carry_out(
     async with Registries(
         options, take, keychain, proxies, patience, schedule, writes=writes
     ) as registries:
-        performer = Performer(registries, options, tell, traffic, summary)
+        performer = Performer(registries, options, tell, traffic, summary, neighbours)
         await run(
             decider,
             schedule,

@@ -8,7 +8,8 @@ latest, each at another time, so that no night pays for all of them.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
@@ -17,8 +18,8 @@ from typing import Self
 from mirror.errors import MirrorError, Side, UsageError
 from mirror.events import DestinationChanging, Event, ImageSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.reference import Reference
-from mirror.plan.memory import Remembered
+from mirror.image.reference import Reference, Repository
+from mirror.plan.memory import Memory, Remembered
 
 # "mirr", so that another program's file is not taken for ours.
 _APPLICATION = 0x6D697272
@@ -33,6 +34,16 @@ _RECALL = (
 )
 _REMEMBER = "INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET = "DELETE FROM verified WHERE destination = ?"
+# What is lent is changed by other processes, which are not heard of if this one is killed.
+_LENT = "CREATE TABLE IF NOT EXISTS lent (repository TEXT PRIMARY KEY) WITHOUT ROWID"
+_OF = """
+SELECT destination, wanted, source, source_digest, digest, at FROM verified
+WHERE destination BETWEEN ? || ':' AND ? || ':~' OR destination BETWEEN ? || '@' AND ? || '@~'
+"""
+_FORGET_OF = """
+DELETE FROM verified
+WHERE destination BETWEEN ? || ':' AND ? || ':~' OR destination BETWEEN ? || '@' AND ? || '@~'
+"""
 # Entries that a killed run may lose, which costs the next one as many questions.
 _BATCH = 500
 # Seconds for which another process may keep it from being written; nothing else goes on then.
@@ -90,16 +101,42 @@ class Ledger:
         """Return what the destination was last seen to hold; see `mirror.plan.memory`."""
         try:
             row = self._file.execute(_RECALL, (str(destination), wanted)).fetchone()
-            if row is None:
-                return None
-            source, source_digest, digest, at = row
+        except sqlite3.Error:
+            return None
+        return self._remembered(str(destination), *row) if row is not None else None
+
+    def lend(self, repositories: Iterable[Repository]) -> Memory:
+        """Return what is remembered of repositories that another process is about to change.
+
+        Should this one be killed before they are given back, all that is forgotten.
+        """
+        memory: dict[tuple[str, str], Remembered] = {}
+        for repository in repositories:
+            name = str(repository)
+            self._do("INSERT OR REPLACE INTO lent VALUES (?)", name)
+            with suppress(sqlite3.Error):
+                for destination, wanted, *row in self._file.execute(_OF, (name,) * 4):
+                    if (known := self._remembered(destination, *row)) is not None:
+                        memory[destination, wanted] = known
+        self._write()
+        return memory
+
+    def give_back(self, repositories: Iterable[Repository]) -> None:
+        """Learn that everything was told that came of repositories."""
+        for repository in repositories:
+            self._do("DELETE FROM lent WHERE repository = ?", str(repository))
+
+    def _remembered(
+        self, destination: str, source: str, source_digest: str, digest: str, at: float
+    ) -> Remembered | None:
+        try:
             # Between half of the time and all of it, for each destination another part.
-            share = 0.5 + zlib.crc32(str(destination).encode()) / 2**33
+            share = 0.5 + zlib.crc32(destination.encode()) / 2**33
             fresh = 0 <= self._clock() - at < self._recheck * share
             sampled = self._random.random() < _SAMPLE
             names = Digest.parse(source_digest), Digest.parse(digest)
             return Remembered(source, *names, fresh, sampled)
-        except (sqlite3.Error, ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             return None  # a damaged row is none
 
     def take(self, event: Event) -> None:
@@ -138,6 +175,10 @@ class Ledger:
         self._file.execute(f"PRAGMA application_id = {_APPLICATION}")
         self._file.execute(f"PRAGMA user_version = {_VERSION}")
         self._file.execute(_TABLE)
+        self._file.execute(_LENT)
+        for (name,) in self._file.execute("SELECT repository FROM lent").fetchall():
+            self._file.execute(_FORGET_OF, (name,) * 4)
+        self._file.execute("DELETE FROM lent")
         self._file.commit()
 
     def _write(self) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mirror.engine.neighbours import Neighbours
 from mirror.engine.transfer import Transfer
 from mirror.errors import (
     IntegrityError,
@@ -63,8 +64,10 @@ class Performer:
         tell: Tell,
         traffic: Traffic,
         rehearsal: Summary | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self._registries = registries
+        self._neighbours = neighbours
         self._options = options
         self._tell = tell
         self._traffic = traffic
@@ -196,6 +199,7 @@ class Performer:
         return True
 
     async def _copy_blob(self, task: CopyBlob, effort: Effort) -> Landed:
+        task = await self._placed(task)
         source = self._source(task.source, effort)
         destination = self._destination(task.destination, effort)
         blob = task.blob
@@ -217,6 +221,14 @@ class Performer:
             raise
         self._tell(BlobLanded(task.destination, blob.digest, blob.size, landed.landing))
         return landed
+
+    async def _placed(self, task: CopyBlob) -> CopyBlob:
+        """Return a task with where to mount from, if somebody beside us has brought its blob."""
+        ours = task.mount_from not in (None, task.destination)
+        if self._neighbours is None or ours or not task.shared:
+            return task
+        home = await self._neighbours.ask(task.destination.registry, task.blob)
+        return replace(task, mount_from=home) if home is not None else task
 
     async def _throttled(self, count: int) -> None:
         assert self._bucket is not None, "only a limited rate is waited for"

@@ -18,7 +18,7 @@ for a registry to say, and `mirror.mapping.wildcard` puts it in.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
@@ -127,6 +127,8 @@ class Rule:
     origin: Origin
     terms: Terms | None = None
     """How it is carried out; None is as the run's options say."""
+    catalog: str = field(default="", compare=False)
+    """The mapping for many repositories of which it is for one, if it is."""
 
 
 @dataclass(frozen=True, slots=True)

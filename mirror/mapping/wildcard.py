@@ -44,14 +44,16 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
     for path in catalog:
         if not path.startswith(prefix) or path == prefix:
             continue
-        target = rule.target.path.replace("*", path.removeprefix(prefix), 1)
+        put = rule.target.path.replace("*", path.removeprefix(prefix), 1)
         try:
             here = Repository.named(rule.source.registry, path)
-            there = Repository.named(rule.target.registry, target)
+            there = Repository.named(rule.target.registry, put)
         except ValueError:
             continue
         source = replace(rule.source, path=here.path)
-        yield Rule(source, replace(rule.target, path=there.path), rule.origin, rule.terms)
+        target = replace(rule.target, path=there.path)
+        catalog = f"{rule.source} ({rule.origin})"
+        yield Rule(source, target, rule.origin, rule.terms, catalog)
 
 
 def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:

@@ -203,7 +203,7 @@ class Discovery:
         if pending.over:
             return
         # A repository of a catalog may have gone by now.
-        gone = pending.catalog is not None and isinstance(answer, NotFound)
+        gone = bool(pending.rule.catalog) and isinstance(answer, NotFound)
         if isinstance(answer, Names) or gone:
             self._choose(pending, answer.names if isinstance(answer, Names) else ())
         else:
@@ -260,12 +260,12 @@ class Discovery:
         if catalog is not None:
             catalog.found += len(found) if tags is not None else 1
             self._one_less(catalog)
-        elif tags is not None and not found:
+        elif tags is not None and not found and not pending.rule.catalog:
             self._nothing_found(pending.rule, "tag")
 
     def _nothing_found(self, rule: Rule, noun: str) -> None:
         if rule.terms is None or not rule.terms.allow_empty:
-            self._failed(rule, _nothing_matches(rule, noun))
+            self._failed(rule, nothing_matches(rule, noun))
 
 
 def _no_tags(rule: Rule, names: list[str]) -> MirrorError:
@@ -276,7 +276,8 @@ def _no_tags(rule: Rule, names: list[str]) -> MirrorError:
     return error.at(Place(Side.SOURCE, str(rule.source), "matching names"))
 
 
-def _nothing_matches(rule: Rule, noun: str) -> MirrorError:
+def nothing_matches(rule: Rule, noun: str) -> MirrorError:
+    """Say that a pattern matches no ``noun``, which is a failure of its mapping."""
     error = NotFound(
         f"no {noun} matches",
         hint=f"Check the pattern against the {noun} names that the registry lists.",

@@ -74,7 +74,7 @@ class Intake:
         """Open nothing more; tell of all that waits as deferred."""
         for queue in self._queues.values():
             for rule in queue:
-                self._settle(pair(rule), Status.DEFERRED)
+                self._tell(outcome(rule, Status.DEFERRED))
         for rule in self._discovery.abandon():
             self._settle_rule(rule, Status.DEFERRED)
         self._queues.clear()
@@ -109,20 +109,23 @@ class Intake:
         other = self._claimed.setdefault(claimed, one)
         if other.source != one.source:
             self._tell(ImagesFound(1))
-            self._settle(one, Status.FAILED, _taken(one, other.source))
+            self._tell(outcome(rule, Status.FAILED, _taken(one, other.source)))
             if self._watch is not None:
                 self._watch.failed(one.destination)
         return other is one
 
-    def _settle(self, pair: Pair, status: Status, error: MirrorError | None = None) -> None:
-        names = str(pair.source), str(pair.destination), str(pair.origin)
-        self._tell(ImageSettled(*names, status, error=error, rule=name_of(pair.terms)))
-
     def _settle_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:
-        source, destination, origin = str(rule.source), str(rule.target), str(rule.origin)
         self._tell(ImagesFound(1))
-        name = name_of(rule.terms)
-        self._tell(ImageSettled(source, destination, origin, status, error=error, rule=name))
+        self._tell(outcome(rule, status, error))
+
+
+def outcome(rule: Rule, status: Status, error: MirrorError | None = None) -> ImageSettled:
+    """Say what became of a mapping of which no image was worked on, or of its one image."""
+    names = str(rule.source), str(rule.target)
+    if not rule.source.many:
+        one = pair(rule)
+        names = str(one.source), str(one.destination)
+    return ImageSettled(*names, str(rule.origin), status, error=error, rule=name_of(rule.terms))
 
 
 def route(pair: Pair) -> Route:

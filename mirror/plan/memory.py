@@ -1,6 +1,6 @@
 """What is remembered of earlier runs, as a planner asks for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mirror.image.digest import Digest
@@ -25,6 +25,9 @@ class Remembered:
 
 Recall = Callable[[Reference, str], Remembered | None]
 """Gives what is remembered of a destination, for what of an image is wanted."""
+
+Memory = Mapping[tuple[str, str], Remembered]
+"""The same as a table: by destination, and by what of an image is wanted."""
 
 
 def nothing(_destination: Reference, _wanted: str) -> None:

@@ -1,7 +1,7 @@
 """A plan in words and numbers: what a run would do, for ``--dry-run``."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from mirror.events import Landing
 from mirror.plan.task import (
@@ -44,6 +44,14 @@ class Summary:
         """
         if task.spared and (isinstance(task, FindRepository) or not found):
             self.spared[task.repository.registry.host] += 1
+
+    def add(self, other: "Summary") -> None:
+        """Take what another plan says, for other images."""
+        for host, theirs in other.shares.items():
+            mine = self._share(host)
+            for name in (one.name for one in fields(Share)):
+                setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
+        self.spared.update(other.spared)
 
     def rehearse(self, task: Task) -> Landed | bool | None:
         """Count a task; return what carrying it out would answer.

@@ -10,8 +10,12 @@ import anyio
 _T = TypeVar("_T")
 
 
-def run(work: Callable[[], Awaitable[_T]]) -> _T:
-    """Run a coroutine function to its end and return what it returned."""
-    gc.freeze()  # what was loaded and read until now stays
+def run(work: Callable[[], Awaitable[_T]], *, only: bool = True) -> _T:
+    """Run a coroutine function to its end and return what it returned.
+
+    With ``only`` there is nothing else that the process does.
+    """
+    if only:
+        gc.freeze()  # what was loaded and read until now stays
     fast = importlib.util.find_spec("uvloop") is not None
     return anyio.run(work, backend="asyncio", backend_options={"use_uvloop": fast})

@@ -1,0 +1,1 @@
+"""The same work by many machines, over dask.distributed."""

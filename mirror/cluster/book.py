@@ -1,0 +1,201 @@
+"""The units of a run: which wait, which are under way, and what was heard of each.
+
+Pure state: told what workers say and how units end, it tells the events of the run, says what
+can be handed out, and what is to be answered.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from mirror.cluster.account import Account
+from mirror.cluster.claims import Answer, Claims
+from mirror.cluster.message import Ending, News, Reply
+from mirror.cluster.shares import Share, Shares
+from mirror.cluster.unit import Unit
+from mirror.errors import MirrorError
+from mirror.events import (
+    BlobLanded,
+    BlobStopped,
+    Event,
+    ImageSettled,
+    RequestSent,
+    Status,
+    Tell,
+    Traffic,
+)
+from mirror.options import Options
+from mirror.plan.intake import outcome
+from mirror.plan.summary import Summary
+
+# Seconds after the end of a unit in which its last news must have come.
+_NEWS_TIMEOUT = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A unit that was handed out."""
+
+    unit: Unit
+    share: Share
+    attempt: str = ""
+    """Who runs it, as far as was heard."""
+    worker: str = ""
+    heard: int = 0
+    """Pieces of news of this attempt."""
+    ending: Ending | None = None
+    ended: float = 0.0
+    """When that came, by the clock of the coordinator."""
+
+
+class Book:
+    """What became of each unit so far."""
+
+    def __init__(
+        self,
+        units: Iterable[Unit],
+        options: Options,
+        tell: Tell,
+        traffic: Traffic,
+        *,
+        over: Callable[[Unit], None],
+    ) -> None:
+        """Be told who takes the events, and who learns which units are over, with all told."""
+        self.plan = Summary()
+        """What the units of a dry run came to."""
+        self.replies: dict[str, dict[str, Reply]] = {}
+        """What is to be answered, by the addresses of workers and by attempts."""
+        self.wants_logins: list[tuple[str, str]] = []
+        """The workers and attempts that wait for logins."""
+        self._waiting = deque(units)
+        self._running: dict[int, _Running] = {}
+        self._shares = Shares(options, {host for one in self._waiting for host in one.hosts})
+        self._tell = tell
+        self._traffic = traffic
+        self._over = over
+        self._account = Account()
+        self._claims = Claims()
+        self._workers: dict[str, str] = {}
+        """Where each attempt is made."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every unit is over."""
+        return not self._waiting and not self._running
+
+    @property
+    def under_way(self) -> int:
+        """How many units are with workers."""
+        return len(self._running)
+
+    def hand_out(self, workers: int) -> tuple[Unit, Share] | None:
+        """Take the next unit, with its share of the limits, if one more can be under way."""
+        left = len(self._waiting) + len(self._running)
+        if not self._waiting:
+            return None
+        share = self._shares.take(self._waiting[0].hosts, workers=workers, units=left)
+        if share is None:
+            return None
+        unit = self._waiting.popleft()
+        self._running[unit.number] = _Running(unit, share)
+        return unit, share
+
+    def hear(self, news: News) -> None:
+        """Take what a worker tells."""
+        running = self._running.get(news.unit)
+        if running is not None and news.number == 0:
+            self._begin(running, news)
+        if running is None or news.attempt != running.attempt:
+            return  # of one who was taken for lost
+        running.heard += 1
+        self._traffic.moved += news.moved
+        for (host, method), count in news.requests.items():
+            for _ in range(count):
+                self._tell(RequestSent(host, method))
+        for event in news.events:
+            self._claim(news.attempt, event)
+            self._forward(self._account.take(news.unit, news.attempt, event))
+        for blob in news.asks:
+            self._answer(self._claims.ask(news.attempt, blob))
+        if news.needs_logins:
+            self.wants_logins.append((news.worker, news.attempt))
+
+    def ended(self, unit: Unit, ending: Ending, now: float) -> None:
+        """Learn that a unit was carried out to its end."""
+        running = self._running[unit.number]
+        running.ending, running.ended = ending, now
+
+    def failed(self, unit: Unit, error: MirrorError) -> None:
+        """Learn that nobody can carry a unit out; what it has not told of has failed."""
+        self._settle(self._running[unit.number].unit, Status.FAILED, error)
+        self._drop(self._running[unit.number])
+        self._over(unit)
+
+    def close(self, now: float) -> None:
+        """Close the units that have ended and of which all was heard."""
+        for running in list(self._running.values()):
+            if (ending := running.ending) is None:
+                continue
+            if running.attempt == ending.attempt and running.heard >= ending.news:
+                if ending.plan is not None:
+                    self.plan.add(ending.plan)
+                self._forward(self._account.close(running.unit.number))
+                self._drop(running)
+                self._over(running.unit)
+            elif now - running.ended > _NEWS_TIMEOUT:
+                # What a worker told was lost with it; what it did was not, and is found.
+                self._drop(running)
+                self._waiting.append(running.unit)
+
+    def defer(self) -> int:
+        """Hand nothing out any more; return how many images were deferred by that."""
+        count = sum(self._settle(unit, Status.DEFERRED) for unit in self._waiting)
+        self._waiting.clear()
+        return count
+
+    def give_up(self) -> None:
+        """Settle everything as deferred that was not told of."""
+        self.defer()
+        for running in list(self._running.values()):
+            self._settle(running.unit, Status.DEFERRED)
+            self._drop(running)
+
+    def _begin(self, running: _Running, news: News) -> None:
+        """Learn who runs a unit now; if somebody did before, that one is lost."""
+        if running.attempt:
+            self._answer(self._claims.gone(running.attempt))
+        running.attempt, running.worker, running.heard = news.attempt, news.worker, 0
+        self._workers[news.attempt] = news.worker
+        self._forward(self._account.begin(news.unit, news.attempt))
+
+    def _settle(self, unit: Unit, status: Status, error: MirrorError | None = None) -> int:
+        rest = [outcome(rule, status, error) for rule in unit.rules]
+        return self._forward(self._account.give_up(unit.number, rest))
+
+    def _drop(self, running: _Running) -> None:
+        del self._running[running.unit.number]
+        self._shares.give_back(running.share)
+        self._answer(self._claims.gone(running.attempt))
+        self._workers.pop(running.attempt, None)
+
+    def _claim(self, attempt: str, event: Event) -> None:
+        if isinstance(event, BlobLanded):
+            self._answer(self._claims.landed(event.destination, event.digest))
+        elif isinstance(event, BlobStopped):
+            registry = event.destination.registry
+            self._answer(self._claims.stopped(attempt, registry, event.digest))
+
+    def _answer(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            if (worker := self._workers.get(answer.asker)) is not None:
+                replies = self.replies.setdefault(worker, {})
+                reply = replies.get(answer.asker, Reply(answer.asker))
+                replies[answer.asker] = replace(reply, answers=(*reply.answers, answer))
+
+    def _forward(self, events: Iterable[Event]) -> int:
+        """Tell events; return how many there were of images that are settled."""
+        count = 0
+        for event in events:
+            count += isinstance(event, ImageSettled)
+            self._tell(event)
+        return count

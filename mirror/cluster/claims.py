@@ -1,0 +1,78 @@
+"""Who brings a blob to a registry, so that no two workers bring it both.
+
+The first who asks brings it.  Whoever asks after that waits until it has landed, and mounts it
+from there; if it does not land, the next one brings it.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mirror.image.digest import Digest
+from mirror.image.reference import Registry, Repository
+
+Blob = tuple[Registry, Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one who asked is told: where the blob is by now; None if it is theirs to bring."""
+
+    asker: str
+    blob: Blob
+    home: Repository | None
+
+
+@dataclass(slots=True)
+class _Claim:
+    """Who brings a blob, and who waits for it."""
+
+    bringer: str
+    waiting: deque[str] = field(default_factory=deque)
+
+
+class Claims:
+    """Every method returns the answers that can be given now."""
+
+    def __init__(self) -> None:
+        self._homes: dict[Blob, Repository] = {}
+        self._claims: dict[Blob, _Claim] = {}
+
+    def ask(self, asker: str, blob: Blob) -> list[Answer]:
+        """Take the question of one who would bring a blob."""
+        if (home := self._homes.get(blob)) is not None:
+            return [Answer(asker, blob, home)]
+        claim = self._claims.setdefault(blob, _Claim(asker))
+        if claim.bringer == asker:  # perhaps once more: the first way there did not work
+            return [Answer(asker, blob, None)]
+        claim.waiting.append(asker)
+        return []
+
+    def landed(self, repository: Repository, digest: Digest) -> list[Answer]:
+        """Learn that a blob is in a repository; only what was asked for is remembered."""
+        blob = repository.registry, digest
+        if (claim := self._claims.pop(blob, None)) is None:
+            return []
+        self._homes[blob] = repository
+        return [Answer(asker, blob, repository) for asker in claim.waiting]
+
+    def stopped(self, bringer: str, registry: Registry, digest: Digest) -> list[Answer]:
+        """Learn that somebody did not bring a blob after all."""
+        blob = registry, digest
+        claim = self._claims.get(blob)
+        return self._pass_on(blob, claim) if claim and claim.bringer == bringer else []
+
+    def gone(self, asker: str) -> list[Answer]:
+        """Learn that somebody brings nothing any more, and waits for nothing."""
+        answers = []
+        for blob, claim in list(self._claims.items()):
+            claim.waiting = deque(one for one in claim.waiting if one != asker)
+            if claim.bringer == asker:
+                answers += self._pass_on(blob, claim)
+        return answers
+
+    def _pass_on(self, blob: Blob, claim: _Claim) -> list[Answer]:
+        if not claim.waiting:
+            del self._claims[blob]
+            return []
+        claim.bringer = claim.waiting.popleft()
+        return [Answer(claim.bringer, blob, None)]

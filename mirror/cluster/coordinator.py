@@ -1,0 +1,328 @@
+"""The one who has the work: cuts it into units, hands them to workers, tells what comes of them.
+
+    rules -survey-> rules by repository -cut-> units -book-> errands -> workers
+                                   events, each once <-book- news    <-
+
+Dask runs a unit again whose worker is lost.  Nothing needs undoing: the registries know what is
+there, and the second run finds it.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+from distributed import Client, Future
+from distributed.protocol.pickle import loads
+from distributed.scheduler import KilledWorker
+
+from mirror.auth.keychain import Keychain, Logins
+from mirror.cluster import worker
+from mirror.cluster.book import Book
+from mirror.cluster.connection import connected, is_private
+from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply
+from mirror.cluster.shares import Share
+from mirror.cluster.unit import Unit, cut
+from mirror.engine.copying import carry_out as carry_out_here
+from mirror.engine.copying import remembering
+from mirror.engine.ledger import Ledger
+from mirror.engine.run import Decider
+from mirror.errors import Bug, MirrorError, NetworkError, UsageError
+from mirror.events import AdmissionClosed, Event, ImageSettled, Status, Tell, Traffic
+from mirror.image.reference import Repository, shared
+from mirror.mapping.grammar import Rule
+from mirror.options import Options
+from mirror.plan.clearing import Clearing, clearing_of, without_pruning
+from mirror.plan.intake import outcome
+from mirror.plan.summary import Summary
+from mirror.plan.survey import Survey
+from mirror.wire.proxy import Proxies
+
+# Seconds that workers have to end in good order when the run is interrupted.
+_GRACE = 8.0
+# Seconds between looks at what sends no message: workers that are gone, news that do not come.
+_LOOK = 2.0
+# Seconds for which there may be no worker at all.
+_ALONE = 120.0
+_OPEN = (
+    "Use a scheduler with TLS (tls://), or let workers find their own: in files at the usual "
+    "places, or with --authfile at the same path on each of them."
+)
+
+
+async def carry_out(
+    rules: Iterable[Rule],
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    logins: Logins,
+    *,
+    scheduler: str | None = None,
+    verifying: bool = False,
+) -> Summary | None:
+    """Copy or verify what the rules say with the workers of a dask cluster; see `engine.copying`.
+
+    Without the address of a ``scheduler`` the cluster is this machine's cores.  Raises UsageError
+    before anything is sent if there is no cluster, or if logins would cross an open connection.
+    """
+    with remembering(options, tell) as (ledger, tell_all):
+        async with connected(scheduler) as client:
+            if logins.secret and not is_private(client):
+                raise UsageError("these logins would go over connections without TLS", hint=_OPEN)
+            run = _Run(client, options, tell_all, traffic, logins, ledger, verifying=verifying)
+            return await run.carry_out(rules)
+
+
+class _Run:
+    """One run, from the mappings to the last event."""
+
+    def __init__(
+        self,
+        client: Client,
+        options: Options,
+        tell: Tell,
+        traffic: Traffic,
+        logins: Logins,
+        ledger: Ledger | None,
+        *,
+        verifying: bool,
+    ) -> None:
+        self._name = uuid4().hex
+        self._client = client
+        self._options = options
+        self._tell_all = tell
+        self._traffic = traffic
+        self._logins = logins
+        self._ledger = ledger
+        self._verifying = verifying
+        self._ends: float | None = None
+        self._book = Book((), options, self._tell, traffic, over=self._over)
+        self._survey = Survey((), options)
+        self._clearing: Clearing | None = None
+        """What deletes, once all units are over: no worker knows enough for that."""
+        self._catalogs: dict[tuple[str, str], str] = {}
+        self._news: deque[News] = deque()
+        self._ended: deque[tuple[Unit, Ending | MirrorError]] = deque()
+        self._changed = anyio.Event()
+        self._to_reply = anyio.Event()
+        self._broken: MirrorError | None = None
+        """Why nothing can go on."""
+        self._failed = False
+
+    async def carry_out(self, rules: Iterable[Rule]) -> Summary | None:
+        """Carry it out; however this is left every image has been told of."""
+        if self._options.deadline is not None:
+            self._ends = anyio.current_time() + self._options.deadline
+        rules = list(rules)
+        self._clearing = clearing_of(rules, self._options)
+        self._survey = survey = Survey(map(without_pruning, rules), self._options)
+        try:
+            await self._carry_out_here(survey, writes=False)
+            workers = len(await self._client.nthreads())
+            units = cut(survey.rules, max(1, workers))
+        except BaseException:
+            for rule in survey.rules:
+                self._tell_all(outcome(rule, Status.DEFERRED))
+            raise
+        self._catalogs = {_place(rule): rule.catalog for rule in survey.rules if rule.catalog}
+        self._book = Book(units, self._options, self._tell, self._traffic, over=self._over)
+        await self._carry_out_units()
+        survey.conclude()
+        for event in survey.events:
+            self._tell_all(event)
+        plan = self._book.plan if self._options.dry_run and not self._verifying else None
+        if self._clearing is not None:
+            await self._carry_out_here(self._clearing, plan, writes=not self._options.dry_run)
+        return plan
+
+    async def _carry_out_here(
+        self, decider: Decider, plan: Summary | None = None, *, writes: bool
+    ) -> None:
+        """Do in this process what is not for workers."""
+        keychain = Keychain.of(self._logins, os.environ)
+        proxies = Proxies.parse(os.environ)
+        options = replace(self._options, deadline=self._seconds_left())
+        await carry_out_here(
+            decider, options, self._tell_all, self._traffic, keychain, proxies, None, plan,
+            writes=writes,
+        )  # fmt: skip
+
+    def _seconds_left(self) -> float | None:
+        return max(0.0, self._ends - anyio.current_time()) if self._ends is not None else None
+
+    async def _carry_out_units(self) -> None:
+        self._client.subscribe_topic(TOPIC, self._hear)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._reply)
+                tasks.start_soon(self._mind)
+                if self._ends is not None:
+                    tasks.start_soon(self._close_at, self._ends)
+                await self._carry_on(tasks)
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.move_on_after(_GRACE, shield=True):
+                await self._stop()
+            self._book.give_up()
+            self._client.unsubscribe_topic(TOPIC)
+        if self._broken is not None:
+            raise self._broken
+
+    async def _carry_on(self, tasks: TaskGroup) -> None:
+        """Hand units out and take what comes of them, until there are none."""
+        while True:
+            self._listen()
+            if self._broken is not None or (self._failed and self._options.fail_fast):
+                return
+            await self._hand_out(tasks)
+            if self._book.done:
+                return
+            await self._changed.wait()
+            self._changed = anyio.Event()
+
+    async def _hand_out(self, tasks: TaskGroup) -> None:
+        """Hand out a unit for each worker that has none, within the limits."""
+        workers = len(await self._client.nthreads())
+        while (handed := self._book.hand_out(workers)) is not None:
+            unit, share = handed
+            key = f"mirror-{self._name}-{unit.number}-{uuid4().hex}"
+            future = self._client.submit(worker.carry_out, self._errand(unit, share), key=key)
+            tasks.start_soon(self._follow, unit, future)
+
+    def _errand(self, unit: Unit, share: Share) -> Errand:
+        memory = self._ledger.lend(_destinations(unit)) if self._ledger is not None else {}
+        options = replace(
+            share.of(self._options), ledger=None, shard=None, deadline=self._seconds_left()
+        )
+        return Errand(
+            self._name, unit.number, unit.rules, options, self._verifying, memory,
+            self._logins.authfile, self._logins.secret,
+        )  # fmt: skip
+
+    async def _follow(self, unit: Unit, future: "Future[Ending]") -> None:
+        """Wait for the end of a unit, however often it has to be run."""
+        error = await future.exception()
+        if error is not None:
+            self._ended.append((unit, _failure(error)))
+        elif future.cancelled():
+            self._broken = NetworkError(
+                "the scheduler has gone, or has dropped the work",
+                hint="Run again when it is there: only what is left is done.",
+            )
+        else:
+            self._ended.append((unit, await future))
+        self._changed.set()
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Take a message that some worker sent; those of other runs are not ours."""
+        _, message = event
+        if message["run"] == self._name:
+            self._news.append(loads(message["news"]))
+            self._changed.set()
+
+    def _listen(self) -> None:
+        """Take all that was heard."""
+        while self._news:
+            self._book.hear(self._news.popleft())
+        while self._ended:
+            unit, ending = self._ended.popleft()
+            if isinstance(ending, MirrorError):
+                self._book.failed(unit, ending)
+            else:
+                self._book.ended(unit, ending, anyio.current_time())
+        self._book.close(anyio.current_time())
+        if self._book.replies or self._book.wants_logins:
+            self._to_reply.set()
+
+    async def _reply(self) -> None:
+        """Tell workers what they asked for; a login goes no other way."""
+        while True:
+            await self._to_reply.wait()
+            self._to_reply = anyio.Event()
+            book = self._book
+            for address, attempt in book.wants_logins:
+                await self._say(address, Reply(attempt, logins=self._logins))
+            book.wants_logins = []
+            replies, book.replies = book.replies, {}
+            for address, of_attempts in replies.items():
+                for reply in of_attempts.values():
+                    await self._say(address, reply)
+
+    async def _say(self, address: str, reply: Reply) -> None:
+        # A worker that is gone by now needs no answer.
+        await self._client.run(worker.hear, reply, workers=[address], on_error="ignore")
+
+    async def _mind(self) -> None:
+        """Look from time to time whether there is somebody to do the work."""
+        last_seen = anyio.current_time()
+        while True:
+            await anyio.sleep(_LOOK)
+            if await self._client.nthreads():
+                last_seen = anyio.current_time()
+            elif anyio.current_time() - last_seen > _ALONE:
+                self._broken = NetworkError(
+                    f"there has been no worker for {_ALONE:.0f} s",
+                    hint="Start workers and run again: only what is left is done.",
+                )
+            self._changed.set()
+
+    async def _close_at(self, moment: float) -> None:
+        """Hand nothing out from then on; the workers know by themselves when that is."""
+        await anyio.sleep_until(moment)
+        self._tell_all(AdmissionClosed(self._book.defer()))
+        self._changed.set()
+
+    async def _stop(self) -> None:
+        """End in good order what is under way, and take what comes of it."""
+        if not self._book.under_way:
+            return
+        await self._client.run(worker.stop, self._name, on_error="ignore")
+        while self._book.under_way:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            self._listen()
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, ImageSettled):
+            self._failed = self._failed or event.status is Status.FAILED
+            if self._clearing is not None:
+                self._clearing.settled(event)
+            if catalog := self._catalogs.get((_repository(event.source), event.origin)):
+                self._survey.bore_fruit(catalog)
+        self._tell_all(event)
+
+    def _over(self, unit: Unit) -> None:
+        """Learn that everything was told of a unit."""
+        if self._ledger is not None:
+            self._ledger.give_back(_destinations(unit))
+
+
+def _failure(error: BaseException) -> MirrorError:
+    """Return why a unit could not be carried out."""
+    if isinstance(error, MirrorError):
+        return error
+    if isinstance(error, KilledWorker):
+        return NetworkError(
+            f"{error.allowed_failures + 1} workers were lost one after the other that did this",
+            hint="Their own logs say more; too little memory ends workers.",
+        )
+    return Bug(f"{type(error).__name__}: {error}")
+
+
+def _destinations(unit: Unit) -> set[Repository]:
+    return {shared(rule.target.registry, rule.target.path) for rule in unit.rules}
+
+
+def _place(rule: Rule) -> tuple[str, str]:
+    return str(rule.source.repository), str(rule.origin)
+
+
+def _repository(reference: str) -> str:
+    """Return a reference without tag and digest."""
+    name = reference.partition("@")[0]
+    path, colon, tag = name.rpartition(":")
+    return path if colon and "/" not in tag else name

@@ -1,0 +1,76 @@
+"""What goes over the wire between the one who has the work and those who do it.
+
+There is no login in any of these: an errand lies in the scheduler until it is done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirror.auth.keychain import Logins
+from mirror.cluster.claims import Answer, Blob
+from mirror.events import Event
+from mirror.mapping.grammar import Rule
+from mirror.options import Options
+from mirror.plan.memory import Memory
+from mirror.plan.summary import Summary
+
+TOPIC = "mirror"
+"""Under which workers send their news; of each run, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A unit, and all that a worker has to know of it but the logins."""
+
+    run: str
+    unit: int
+    rules: tuple[Rule, ...]
+    options: Options
+    verifying: bool
+    memory: Memory
+    """What a ledger has of its destinations."""
+    authfile: Path | None
+    """Where a worker finds its credentials, if not in the usual places."""
+    asks_for_logins: bool
+    """Whether logins were given besides, which a worker does not have by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a worker tells of an errand, some of it at a time."""
+
+    unit: int
+    attempt: str
+    worker: str
+    """Its address."""
+    number: int
+    """How many there were before, of this attempt."""
+    events: tuple[Event, ...] = ()
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How many requests of each method went to each host; one event each would be too many."""
+    moved: int = 0
+    """Bytes of bodies, since the last news."""
+    asks: tuple[Blob, ...] = ()
+    """Blobs that it would bring; see `mirror.cluster.claims`."""
+    needs_logins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a worker is told while it is about an errand; never a part of the errand."""
+
+    attempt: str
+    answers: tuple[Answer, ...] = ()
+    logins: Logins | None = None
+    """Sent over connections with TLS only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an errand ended; the news say what it came to."""
+
+    attempt: str
+    news: int
+    """How many there were."""
+    plan: Summary | None

@@ -1,0 +1,194 @@
+"""A worker: carries out errands one after the other, and tells what comes of them as it goes.
+
+An errand runs in a thread of dask's, in an event loop of its own.  What the coordinator says
+meanwhile comes in the worker's own loop, and is passed on to the errand's.
+"""
+
+import os
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from uuid import uuid4
+
+import anyio
+from anyio.from_thread import BlockingPortal
+from distributed import Worker, get_worker
+from distributed.protocol.pickle import dumps
+
+import mirror
+from mirror.auth.keychain import Keychain, Logins
+from mirror.cluster.claims import Blob
+from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply
+from mirror.engine.beside import beside
+from mirror.engine.copying import copy, verify
+from mirror.engine.loop import run
+from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
+from mirror.image.manifest import Descriptor
+from mirror.image.reference import Reference, Registry, Repository
+from mirror.plan.memory import Remembered
+from mirror.plan.summary import Summary
+from mirror.wire.proxy import Proxies
+
+# Seconds between news: as often as a person looks.
+_BETWEEN_NEWS = 0.2
+# Events of one piece of news, at most.
+_EVENTS = 500
+# Bytes of a blob for which it is worth asking whether somebody else brings it: to ask takes as
+# long as to upload these, about.
+_WORTH_ASKING = 128 * 1024
+# Seconds in which logins must come that were promised.
+_LOGINS_TIMEOUT = 60.0
+
+_desks: dict[str, "Desk"] = {}
+"""The errands that are carried out in this process, by their attempts."""
+
+
+def version() -> str:
+    """Say which version this worker has; errands go to their own only."""
+    return mirror.__version__
+
+
+def carry_out(errand: Errand) -> Ending:
+    """Carry an errand out; what comes of it is in the news."""
+    return run(partial(_carry_out, errand, get_worker()), only=False)
+
+
+def stop(run: str) -> None:
+    """End in good order what is under way of a run."""
+    for desk in list(_desks.values()):
+        if desk.errand.run == run:
+            desk.stop()
+
+
+def hear(reply: Reply) -> None:
+    """Pass on what the coordinator says."""
+    if (desk := _desks.get(reply.attempt)) is not None:
+        desk.hear(reply)
+
+
+async def _carry_out(errand: Errand, worker: Worker) -> Ending:
+    async with BlockingPortal() as portal:
+        desk = Desk(errand, worker, portal)
+        _desks[desk.attempt] = desk
+        try:
+            ending = await desk.work()
+        finally:
+            del _desks[desk.attempt]
+    return ending
+
+
+class Desk:
+    """One errand as it is carried out, in the event loop of a ``portal``."""
+
+    def __init__(self, errand: Errand, worker: Worker, portal: BlockingPortal) -> None:
+        self.errand = errand
+        self.attempt = uuid4().hex
+        self._worker = worker
+        self._key = worker.get_current_task()
+        self._portal = portal
+        self._scope = anyio.CancelScope()
+        self._sent = 0
+        self._traffic = Traffic()
+        self._told = 0
+        """Bytes that the news have told of."""
+        self._events: list[Event] = []
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._asks: list[Blob] = []
+        self._answers: dict[Blob, tuple[anyio.Event, list[Repository | None]]] = {}
+        self._logins: Logins | None = None
+        self._logins_came = anyio.Event()
+
+    async def work(self) -> Ending:
+        """Carry it out, from the first news to the last."""
+        plan = None
+        with self._scope:
+            async with beside(self._report):
+                plan = await self._carry_out()
+        self._send()
+        return Ending(self.attempt, self._sent, plan)
+
+    def stop(self) -> None:
+        """End it in good order; may be called from any thread."""
+        self._portal.start_task_soon(self._scope.cancel)
+
+    def hear(self, reply: Reply) -> None:
+        """Take what the coordinator says; may be called from any thread."""
+        self._portal.start_task_soon(self._hear, reply)
+
+    async def ask(self, registry: Registry, blob: Descriptor) -> Repository | None:
+        """See `mirror.engine.neighbours.Neighbours`."""
+        if blob.size < _WORTH_ASKING:
+            return None
+        key = registry, blob.digest
+        came, homes = self._answers[key] = anyio.Event(), []
+        self._asks.append(key)
+        self._send()
+        await came.wait()
+        return homes[0]
+
+    async def _carry_out(self) -> Summary | None:
+        errand = self.errand
+        self._send(needs_logins=errand.asks_for_logins)
+        keychain = Keychain.of(await self._given(), os.environ)
+        told = errand.rules, errand.options, self._tell, self._traffic
+        around = keychain, Proxies.parse(os.environ)
+        if errand.verifying:
+            await verify(*told, *around)
+            return None
+        return await copy(*told, *around, recall=self._recall, neighbours=self)
+
+    async def _given(self) -> Logins:
+        """Return the logins: what the options name here, and what was given elsewhere."""
+        own = Logins(authfile=self.errand.authfile)
+        if not self.errand.asks_for_logins:
+            return own
+        with anyio.fail_after(_LOGINS_TIMEOUT):
+            await self._logins_came.wait()
+        assert self._logins is not None, "they have come"
+        return replace(self._logins, authfile=own.authfile)
+
+    def _recall(self, destination: Reference, wanted: str) -> Remembered | None:
+        return self.errand.memory.get((str(destination), wanted))
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, RequestSent):
+            self._requests[event.host, event.method] += 1
+            return
+        self._events.append(event)
+        # Somebody may wait for a blob.
+        awaited = isinstance(event, BlobStopped) or (
+            isinstance(event, BlobLanded) and event.size >= _WORTH_ASKING
+        )
+        if awaited or len(self._events) >= _EVENTS:
+            self._send()
+
+    async def _report(self) -> None:
+        """Send news as they come; end the work if nobody wants it any more."""
+        while True:
+            await anyio.sleep(_BETWEEN_NEWS)
+            if self._events or self._requests or self._traffic.moved > self._told:
+                self._send()
+            task = self._worker.state.tasks.get(self._key)
+            if task is None or task.state in ("cancelled", "released", "forgotten"):
+                self._scope.cancel()
+
+    def _send(self, *, needs_logins: bool = False) -> None:
+        moved = self._traffic.moved
+        news = News(
+            self.errand.unit, self.attempt, self._worker.address, self._sent,
+            tuple(self._events), dict(self._requests), moved - self._told, tuple(self._asks),
+            needs_logins,
+        )  # fmt: skip
+        self._events, self._requests, self._asks, self._told = [], Counter(), [], moved
+        self._sent += 1
+        self._worker.log_event(TOPIC, {"run": self.errand.run, "news": dumps(news)})
+
+    def _hear(self, reply: Reply) -> None:
+        if reply.logins is not None:
+            self._logins = reply.logins
+            self._logins_came.set()
+        for answer in reply.answers:
+            if (waiting := self._answers.pop(answer.blob, None)) is not None:
+                came, homes = waiting
+                homes.append(answer.home)
+                came.set()
