@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from distributed.protocol.pickle import dumps, loads
 
 from mirror import errors
 from mirror.errors import ExitCode, MirrorError, NotFound, Place, Side, placed
@@ -44,3 +45,24 @@ def test_usage_errors_are_told_apart_from_failures() -> None:
     assert errors.MappingError(("f:1: x", "f:2: y")).exit_code is ExitCode.USAGE
     assert str(errors.MappingError(("f:1: x", "f:2: y"))) == "f:1: x\nf:2: y"
     assert MirrorError.exit_code is ExitCode.FAILED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_goes_to_another_process_whole(kind: type[MirrorError]) -> None:
+    error = made(kind).at(HERE)
+    error.hint, error.attempts = "look left", 3
+    arrived = loads(dumps(error))
+
+    assert type(arrived) is kind
+    assert (str(arrived), arrived.args) == (str(error), error.args)
+    assert vars(arrived) == vars(error)
+
+
+def made(kind: type[MirrorError]) -> MirrorError:
+    if issubclass(kind, errors.DigestMismatch):
+        return kind(expected="sha256:1", actual="sha256:2")
+    if issubclass(kind, errors.SizeMismatch):
+        return kind(expected=1, actual=2)
+    if issubclass(kind, errors.MappingError):
+        return kind(("a:1: no", "a:2: no"))
+    return kind("it says no")

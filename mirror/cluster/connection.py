@@ -15,6 +15,8 @@ from mirror.errors import UsageError
 # Seconds in which a scheduler must answer, and in which a worker must have come.
 _CONNECT_TIMEOUT = 20.0
 _WORKER_TIMEOUT = 120.0
+# Seconds that closing may take.
+_CLOSE_TIMEOUT = 10.0
 _INSTALL = "Install the same oci-mirror[dask] where the scheduler and the workers run."
 
 
@@ -24,10 +26,16 @@ async def connected(scheduler: str | None) -> AsyncIterator[Client]:
 
     Raises UsageError if there is none, or if it cannot do what is asked of it.
     """
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client(await _address(stack, scheduler)))
+    stack = AsyncExitStack()
+    try:
+        client = await _connect(await _address(stack, scheduler))
+        stack.push_async_exit(client)
         await _check(client)
         yield client
+    finally:
+        # Also when the run is cancelled: nothing of a cluster of ours is left running.
+        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await stack.aclose()
 
 
 def is_private(client: Client) -> bool:
@@ -52,8 +60,19 @@ async def _address(stack: AsyncExitStack, scheduler: str | None) -> "str | Local
     return await stack.enter_async_context(cluster)
 
 
-def _client(where: "str | LocalCluster") -> Client:
-    return Client(where, asynchronous=True, timeout=_CONNECT_TIMEOUT, set_as_default=False)
+async def _connect(where: "str | LocalCluster") -> Client:
+    client = None
+    try:
+        client = Client(where, asynchronous=True, timeout=_CONNECT_TIMEOUT, set_as_default=False)
+        await client
+    except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
+        if client is not None:
+            await client.close()
+        raise UsageError(
+            f"no scheduler answers at {where}: {error}",
+            hint="Its address is like tls://HOST:8786; certificates are named in dask's settings.",
+        ) from error
+    return client
 
 
 async def _check(client: Client) -> None:

@@ -107,6 +107,8 @@ class _Run:
         self._catalogs: dict[tuple[str, str], str] = {}
         self._news: deque[News] = deque()
         self._ended: deque[tuple[Unit, Ending | MirrorError]] = deque()
+        self._futures: dict[Unit, Future[Ending]] = {}
+        """What dask says of the units under way."""
         self._changed = anyio.Event()
         self._to_reply = anyio.Event()
         self._broken: MirrorError | None = None
@@ -121,7 +123,8 @@ class _Run:
         self._clearing = clearing_of(rules, self._options)
         self._survey = survey = Survey(map(without_pruning, rules), self._options)
         try:
-            await self._carry_out_here(survey, writes=False)
+            if survey.reads:
+                await self._carry_out_here(survey, writes=False)
             workers = len(await self._client.nthreads())
             units = cut(survey.rules, max(1, workers))
         except BaseException:
@@ -191,6 +194,7 @@ class _Run:
             unit, share = handed
             key = f"mirror-{self._name}-{unit.number}-{uuid4().hex}"
             future = self._client.submit(worker.carry_out, self._errand(unit, share), key=key)
+            self._futures[unit] = future
             tasks.start_soon(self._follow, unit, future)
 
     def _errand(self, unit: Unit, share: Share) -> Errand:
@@ -215,6 +219,7 @@ class _Run:
             )
         else:
             self._ended.append((unit, await future))
+        del self._futures[unit]
         self._changed.set()
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -278,13 +283,18 @@ class _Run:
 
     async def _stop(self) -> None:
         """End in good order what is under way, and take what comes of it."""
-        if not self._book.under_way:
+        if not self._futures:
             return
         await self._client.run(worker.stop, self._name, on_error="ignore")
-        while self._book.under_way:
-            await self._changed.wait()
-            self._changed = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            for unit, future in self._futures.items():
+                tasks.start_soon(self._follow, unit, future)
             self._listen()
+            while self._book.under_way and self._broken is None:
+                await self._changed.wait()
+                self._changed = anyio.Event()
+                self._listen()
+            tasks.cancel_scope.cancel()
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, ImageSettled):

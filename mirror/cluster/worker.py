@@ -22,6 +22,7 @@ from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply
 from mirror.engine.beside import beside
 from mirror.engine.copying import copy, verify
 from mirror.engine.loop import run
+from mirror.errors import MirrorError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
@@ -67,13 +68,18 @@ def hear(reply: Reply) -> None:
 
 
 async def _carry_out(errand: Errand, worker: Worker) -> Ending:
+    ending: Ending | MirrorError
     async with BlockingPortal() as portal:
         desk = Desk(errand, worker, portal)
         _desks[desk.attempt] = desk
         try:
             ending = await desk.work()
+        except MirrorError as error:
+            ending = error  # raised below, without a group around it
         finally:
             del _desks[desk.attempt]
+    if isinstance(ending, MirrorError):
+        raise ending
     return ending
 
 

@@ -57,6 +57,11 @@ class Survey:
         for rule in self._ownership.divide(rules)[0]:
             self._begin(rule)
 
+    @property
+    def reads(self) -> bool:
+        """Whether there are catalogs to read."""
+        return bool(self._catalogs)
+
     def tasks(self) -> list[Task]:
         """See `mirror.engine.run.Decider`."""
         taken, self._inquiry.tasks = self._inquiry.tasks, []

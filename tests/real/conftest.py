@@ -151,9 +151,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(*words: str, port: int) -> Iterator[None]:
+def process(*words: str, port: int, env: dict[str, str] | None = None) -> Iterator[None]:
     """Run a server while the block lasts, which begins when its port answers."""
-    running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen(words, stdout=quiet, stderr=quiet, env=env)
     deadline = time.monotonic() + 20
     try:
         while True:

@@ -7,12 +7,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 
 from tests.cli.conftest import Run, command, unmeasured
+from tests.real.cluster import cluster
 from tests.real.conftest import RealRegistry, running
 from tests.real.pusher import OCI, Pusher, layer
 
+PASSWORD = "write-secret"
+LOGIN = ("--dest-creds", f"writer:{PASSWORD}")
 LAYER = f"{OCI}.layer.v1.tar"
 REPOSITORIES = 24
 TAGS = ("1.0", "1.1")
@@ -34,12 +38,15 @@ def catalog(origin: RealRegistry) -> RealRegistry:
 
 @contextmanager
 def replicas(folder: Path, *names: str) -> Iterator[list[RealRegistry]]:
-    """Empty destinations."""
+    """Empty destinations that want a password."""
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
+    (folder / "htpasswd").write_text(f"writer:{hashed}\n")
+    more = f"auth:\n  htpasswd: {{realm: lock, path: {folder}/htpasswd}}"
     with ExitStack() as stack:
         started = []
         for name in names:
             (folder / name).mkdir()
-            started.append(stack.enter_context(running(folder / name)))
+            started.append(stack.enter_context(running(folder / name, more)))
         yield started
 
 
@@ -64,8 +71,11 @@ def images(report: dict[str, Any], registry: RealRegistry) -> set[tuple[str, ...
 def test_three_shares_are_the_whole(catalog: RealRegistry, tmp_path: Path, mirror: Run) -> None:
     with replicas(tmp_path, "one", "three") as (one, three):
         whole = tmp_path / "whole.json"
-        assert mirror(f"{catalog.host}/team/*={one.host}/m/*", "--report", str(whole)).code == 0
-        words = [f"{catalog.host}/team/*={three.host}/m/*"]
+        assert (
+            mirror(f"{catalog.host}/team/*={one.host}/m/*", *LOGIN, "--report", str(whole)).code
+            == 0
+        )
+        words = [f"{catalog.host}/team/*={three.host}/m/*", *LOGIN]
         shares = [tmp_path / f"share-{index}.json" for index in (1, 2, 3)]
         planned = [
             mirror(*words, "--dry-run", "--shard", f"{index}/3").out.splitlines()[-1]
@@ -98,3 +108,35 @@ def test_three_shares_are_the_whole(catalog: RealRegistry, tmp_path: Path, mirro
     assert sum(int(line.split()[4]) for line in planned) == REPOSITORIES
     told = [share["repositories"] for share in report["shards"]]
     assert told == [int(line.split()[4]) for line in planned]
+
+
+def test_a_cluster_is_the_whole_though_a_worker_is_killed_half_way(
+    catalog: RealRegistry, tmp_path: Path, mirror: Run
+) -> None:
+    whole, spread = tmp_path / "whole.json", tmp_path / "spread.json"
+    with replicas(tmp_path, "one", "many") as (one, many), cluster(tmp_path, workers=2) as dask:
+        ran = mirror(f"{catalog.host}/team/*={one.host}/m/*", *LOGIN, "--report", str(whole))
+        assert ran.code == 0, ran.err
+        words = [
+            f"{catalog.host}/team/*={many.host}/m/*", *LOGIN, "--engine", "dask",
+            "--scheduler", dask.address, "--report", str(spread), "--progress", "plain",
+        ]  # fmt: skip
+        process = subprocess.Popen(
+            command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=unmeasured(**dask.environment),
+        )  # fmt: skip
+        assert process.stdout is not None, "it is a pipe"
+        for _ in range(REPOSITORIES // 2):
+            assert process.stdout.readline().startswith("sha256:")
+        dask.kill(dask.workers[0])
+        rest, said = process.communicate(timeout=60)
+
+        assert process.returncode == 0, said
+        assert len(rest.splitlines()) == REPOSITORIES * len(TAGS) - REPOSITORIES // 2
+        assert content(one) == content(many)
+        report, single = json.loads(spread.read_text()), json.loads(whole.read_text())
+    told, expected = images(report, many), images(single, one)
+    assert {one[:4] for one in told} == {one[:4] for one in expected}
+    assert {one[4] for one in told} <= {"copied", "unchanged"}
+    assert report["summary"]["images"] == REPOSITORIES * len(TAGS)
+    assert PASSWORD not in said + rest + spread.read_text()

@@ -1,0 +1,169 @@
+"""The units of a run, as workers tell of them."""
+
+from typing import Any
+
+from mirror.cluster.book import Book
+from mirror.cluster.claims import Answer
+from mirror.cluster.message import Ending, News, Reply
+from mirror.cluster.unit import Unit, cut
+from mirror.errors import Bug
+from mirror.events import (
+    BlobLanded,
+    BlobStarted,
+    Event,
+    ImageSettled,
+    Landing,
+    RequestSent,
+    Status,
+    Traffic,
+)
+from mirror.image.digest import Digest
+from mirror.image.reference import Registry, Repository
+from mirror.mapping.grammar import Document, parse
+from mirror.options import Options
+
+DIGEST = Digest.of(b"x")
+BLOB = (Registry("d.io"), DIGEST)
+HERE = Repository.parse("d.io/0")
+
+
+class Run:
+    """A book of four units, and what it tells."""
+
+    def __init__(self) -> None:
+        lines = "\n".join(f"s.io/{place}:{n}=d.io/{place}" for place in range(4) for n in range(20))
+        self.events: list[Event] = []
+        self.over: list[Unit] = []
+        self.traffic = Traffic()
+        units = cut(parse(documents=[Document("f", lines.encode())]), 2)
+        self.book = Book(units, Options(), self.events.append, self.traffic, over=self.over.append)
+
+    def settled(self) -> list[tuple[str, Status]]:
+        return [(one.destination, one.status) for one in self.events
+                if isinstance(one, ImageSettled)]  # fmt: skip
+
+    def hand_out(self) -> Unit:
+        handed = self.book.hand_out(2)
+        assert handed is not None
+        return handed[0]
+
+
+def news(unit: Unit, number: int, *events: Event, attempt: str = "x", **more: Any) -> News:
+    return News(unit.number, attempt, f"tcp://{attempt}", number, events, **more)
+
+
+def image(unit: Unit, number: int, status: Status = Status.COPIED) -> ImageSettled:
+    rule = unit.rules[number]
+    return ImageSettled(str(rule.source), f"{rule.target}:{rule.source.tag}", "f:1", status)
+
+
+def test_two_workers_have_two_units() -> None:
+    run = Run()
+    first, second = run.hand_out(), run.hand_out()
+
+    assert first != second
+    assert run.book.hand_out(2) is None
+    assert (run.book.under_way, run.book.done) == (2, False)
+
+
+def test_a_unit_is_over_once_all_its_news_have_come() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0))
+    run.book.ended(unit, Ending("x", 2, None), now=0.0)
+    run.book.close(now=1.0)
+    assert run.over == []
+    run.book.hear(news(unit, 1, image(unit, 0, Status.FAILED), moved=7,
+                       requests={("d.io", "HEAD"): 2}))  # fmt: skip
+    run.book.close(now=1.0)
+
+    assert run.over == [unit]
+    assert run.settled() == [("d.io/0:0", Status.FAILED)]
+    assert run.traffic.moved == 7
+    assert run.events.count(RequestSent("d.io", "HEAD")) == 2
+
+
+def test_a_unit_whose_news_were_lost_is_done_again() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0, image(unit, 0)))
+    run.book.ended(unit, Ending("x", 5, None), now=0.0)
+    run.book.close(now=29.0)
+    assert run.book.under_way == 1
+    run.book.close(now=31.0)
+    others = [run.hand_out() for _ in range(2)]
+    for other in others:
+        run.book.hear(news(other, 0, attempt=f"y{other.number}"))
+        run.book.ended(other, Ending(f"y{other.number}", 1, None), now=31.0)
+    run.book.close(now=31.0)
+
+    assert unit in [run.hand_out(), run.hand_out()]
+    assert run.settled() == [("d.io/0:0", Status.COPIED)]
+
+
+def test_what_another_attempt_says_after_a_new_one_began_is_not_heard() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0))
+    run.book.hear(news(unit, 0, attempt="y"))
+    run.book.hear(news(unit, 1, image(unit, 0)))
+    run.book.hear(news(unit, 1, image(unit, 1), attempt="y"))
+
+    assert run.settled() == [("d.io/0:1", Status.COPIED)]
+
+
+def test_a_unit_that_cannot_be_carried_out_has_failed() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0, image(unit, 0)))
+    run.book.failed(unit, Bug("no"))
+
+    assert run.settled()[0] == ("d.io/0:0", Status.COPIED)
+    assert {status for _, status in run.settled()[1:]} == {Status.FAILED}
+    assert len(run.settled()) == 20
+    assert run.over == [unit]
+    assert run.book.under_way == 0
+
+
+def test_what_is_put_off_is_told_once() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0, image(unit, 0)))
+
+    assert run.book.defer() == 60
+    assert run.book.hand_out(2) is None
+    run.book.give_up()
+    assert len(run.settled()) == len(set(run.settled())) == 80
+    assert run.book.done
+
+
+def test_a_blob_that_one_brings_is_for_the_other_to_mount() -> None:
+    run = Run()
+    one, other = run.hand_out(), run.hand_out()
+    run.book.hear(news(one, 0, asks=(BLOB,)))
+    run.book.hear(news(other, 0, asks=(BLOB,), attempt="y"))
+    assert run.book.replies == {"tcp://x": {"x": Reply("x", (Answer("x", BLOB, None),))}}
+    run.book.replies.clear()
+    run.book.hear(news(one, 1, BlobStarted(HERE, DIGEST, 5),
+                       BlobLanded(HERE, DIGEST, 5, Landing.COPIED)))  # fmt: skip
+
+    assert run.book.replies == {"tcp://y": {"y": Reply("y", (Answer("y", BLOB, HERE),))}}
+
+
+def test_a_blob_that_a_lost_worker_was_bringing_is_for_the_next() -> None:
+    run = Run()
+    one, other = run.hand_out(), run.hand_out()
+    run.book.hear(news(one, 0, asks=(BLOB,)))
+    run.book.hear(news(other, 0, asks=(BLOB,), attempt="y"))
+    run.book.replies.clear()
+    run.book.hear(news(one, 0, attempt="z"))
+
+    assert run.book.replies == {"tcp://y": {"y": Reply("y", (Answer("y", BLOB, None),))}}
+
+
+def test_a_worker_that_needs_logins_is_noted() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0, needs_logins=True))
+
+    assert run.book.wants_logins == [("tcp://x", "x")]
