@@ -38,6 +38,14 @@ class RegistryOptions:
     chunk_size: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The dask cluster that does the work."""
+
+    scheduler: str | None = None
+    """Its address, such as ``tls://HOST:8786``; None is a cluster of this machine's cores."""
+
+
 _AS_ALL = RegistryOptions()
 
 

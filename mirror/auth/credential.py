@@ -175,3 +175,10 @@ def _server(repository: Repository) -> str:
     """What a helper knows a registry by."""
     host = repository.registry.host
     return HUB_KEY if host == DOCKER_HUB else host
+
+
+def printable(text: str) -> str:
+    """Return a login as it is; raise ValueError if it has control characters."""
+    if not text.isprintable():
+        raise ValueError("a login has no control characters")
+    return text

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirror.auth.credential import Credential
+from mirror.auth.credential import Credential, printable
 from mirror.auth.keychain import Keychain, Logins
 from mirror.errors import Side, UsageError
 from mirror.wire.proxy import Proxies
@@ -61,10 +61,3 @@ def _read(text: str, parse: Callable[[str], Credential]) -> Credential:
     except ValueError as error:
         # The text itself may be half a secret.
         raise UsageError(str(error), hint="Or @FILE, a file that holds them.") from error
-
-
-def printable(text: str) -> str:
-    """Return a login as it is; raise ValueError if it has control characters."""
-    if not text.isprintable():
-        raise ValueError("a login has no control characters")
-    return text

@@ -7,7 +7,6 @@ carries it out when it is called.
 import gc
 import importlib
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +101,7 @@ def sync(
         shared.telling(),
         schema=schema,
         lock=lock,
-        **_engine(shared),
+        cluster=shared.cluster,
     )
 
 
@@ -187,21 +186,8 @@ def _carry_out(
     logins, telling = shared.logins(), shared.telling()
     _call(
         "mirror.cli.copying", *asked, options, logins, telling, verifying=verifying,
-        **_engine(shared),
+        cluster=shared.cluster,
     )  # fmt: skip
-
-
-def _engine(shared: Shared) -> dict[str, Any]:
-    """Load what does the work, if that is not this process."""
-    if (cluster := shared.cluster) is None:
-        return {}
-    try:
-        coordinator = importlib.import_module("mirror.cluster.coordinator")
-    except ImportError as error:
-        message = f"mirror: --engine dask needs another package: {error}"
-        typer.echo(f"{message}\n  pip install 'oci-mirror[dask]'", err=True)
-        sys.exit(ExitCode.USAGE)
-    return {"engine": partial(coordinator.carry_out, **cluster)}
 
 
 def _call(module: str, *args: Any, **kwargs: Any) -> None:

@@ -1,65 +1,28 @@
 """The copy and verify commands: from the words of the command line to an exit code."""
 
-import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from mirror.auth.keychain import Keychain, Logins
-from mirror.cli.access import Access, proxies
+from mirror.auth.keychain import Logins
+from mirror.cli.access import Access
 from mirror.cli.interrupt import interruptible
 from mirror.cli.output import check
 from mirror.cli.teller import Teller
 from mirror.cli.terminal import Terminal
 from mirror.cli.values import Telling
-from mirror.engine.copying import copy, verify
 from mirror.engine.loop import run
 from mirror.errors import ExitCode, UsageError
-from mirror.events import Tell, Traffic
+from mirror.library.engines import engine_of
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.mapping.terms import name_of
-from mirror.options import Options
-from mirror.plan.summary import Summary
+from mirror.options import Cluster, Options
 
 _PLAINLY, _NOBODY = Telling(), Logins()
 _UNREADABLE = "This mapping file cannot be read."
-
-
-class Engine(Protocol):
-    """Where the work runs."""
-
-    def __call__(
-        self,
-        rules: Iterable[Rule],
-        options: Options,
-        tell: Tell,
-        traffic: Traffic,
-        logins: Logins,
-        *,
-        verifying: bool,
-    ) -> Awaitable[Summary | None]:
-        """Copy or verify what the rules say, and tell every step; return the plan of a dry run."""
-        ...
-
-
-async def locally(
-    rules: Iterable[Rule],
-    options: Options,
-    tell: Tell,
-    traffic: Traffic,
-    logins: Logins,
-    *,
-    verifying: bool,
-) -> Summary | None:
-    """Do it in this process; see `Engine`."""
-    around = Keychain.of(logins, os.environ), proxies()
-    if not verifying:
-        return await copy(rules, options, tell, traffic, *around)
-    await verify(rules, options, tell, traffic, *around)
-    return None
 
 
 def main(
@@ -70,7 +33,7 @@ def main(
     telling: Telling,
     *,
     verifying: bool = False,
-    engine: Engine = locally,
+    cluster: Cluster | None = None,
 ) -> ExitCode:
     """Copy, or verify; return what to tell the caller.
 
@@ -83,7 +46,7 @@ def main(
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
     given = Access(**logins).logins()
-    return carry_out(deque(rules), options, given, telling, verifying=verifying, engine=engine)
+    return carry_out(deque(rules), options, given, telling, verifying=verifying, cluster=cluster)
 
 
 def carry_out(
@@ -93,7 +56,7 @@ def carry_out(
     telling: Telling,
     *,
     verifying: bool = False,
-    engine: Engine = locally,
+    cluster: Cluster | None = None,
 ) -> ExitCode:
     """Copy or verify what the rules say, from beginning to end; see `main`.
 
@@ -106,7 +69,7 @@ def carry_out(
     return run(
         lambda: copy_and_tell(
             _given_away(rules), options, terminal, logins, telling, verifying=verifying,
-            engine=engine,
+            cluster=cluster,
         )
     )  # fmt: skip
 
@@ -119,7 +82,7 @@ async def copy_and_tell(
     telling: Telling = _PLAINLY,
     *,
     verifying: bool = False,
-    engine: Engine = locally,
+    cluster: Cluster | None = None,
 ) -> ExitCode:
     """Copy or verify what the rules say, tell it on the terminal and in files, and judge it."""
     teller = Teller(terminal, telling, rehearsing=options.dry_run, verifying=verifying)
@@ -131,7 +94,7 @@ async def copy_and_tell(
             terminal.showing(teller.progress, teller.traffic, telling.progress),
         ):
             told = teller.take, teller.traffic
-            plan = await engine(rules, options, *told, logins, verifying=verifying)
+            plan = await engine_of(cluster)(rules, options, *told, logins, verifying=verifying)
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:

@@ -18,6 +18,7 @@ from mirror.options import (
     DEFAULT_MAX_PER_REGISTRY,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUTS,
+    Cluster,
     Options,
     Timeouts,
 )
@@ -115,10 +116,10 @@ class Shared:
         )
 
     @property
-    def cluster(self) -> dict[str, Any] | None:
+    def cluster(self) -> Cluster | None:
         """Say which cluster does the work; None if this process does."""
         if self.engine is sharing.Engine.DASK:
-            return {"scheduler": self.scheduler}
+            return Cluster(self.scheduler)
         if self.scheduler is not None:
             raise typer.BadParameter("--scheduler is for --engine dask")
         return None

@@ -176,10 +176,14 @@ class Mappings:
         """Read a mapping file, line by line; its rules are carried out on these terms."""
         name = document.name
         for number, line in enumerate(self._lines(document), start=1):
-            if "#" in line:
-                line = _COMMENT.sub("", line)
-            if text := line.strip(" \t"):
-                self._line(_BLANK.split(text), Origin(name, number), terms)
+            self.line(line, Origin(name, number), terms)
+
+    def line(self, line: str, origin: Origin, terms: Terms | None = None) -> None:
+        """Read one line of a mapping file."""
+        if "#" in line:
+            line = _COMMENT.sub("", line)
+        if text := line.strip(" \t"):
+            self._line(_BLANK.split(text), origin, terms)
 
     def _lines(self, document: Document) -> Iterator[str]:
         """Decode a document; a line that cannot be read is a problem, and empty."""

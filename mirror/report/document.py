@@ -135,6 +135,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     pruned: tuple[Prune, ...] = ()
     images: tuple[Image, ...]
 
+    @property
+    def failed(self) -> tuple[Image, ...]:
+        """The images that failed."""
+        return tuple(image for image in self.images if image.status == "failed")
+
 
 def text(report: Report, images: Iterable[Image]) -> bytes:
     """Return a report as JSON, with these images in the place of its own.

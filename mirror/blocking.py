@@ -1,0 +1,27 @@
+"""The library without ``await``: each function runs an event loop of its own until it is done.
+
+For scripts.  Raises RuntimeError where an event loop runs already: there, await `mirror.copy`.
+"""
+
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
+
+from mirror.engine.loop import run
+from mirror.library import copying, syncing
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _blocking(work: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+    @wraps(work)
+    def wait(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return run(partial(work, *args, **kwargs), only=False)
+
+    return wait
+
+
+copy = _blocking(copying.copy)
+verify = _blocking(copying.verify)
+sync = _blocking(syncing.sync)

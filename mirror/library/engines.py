@@ -1,0 +1,72 @@
+"""Where the work runs: in this process, or with the workers of a cluster."""
+
+import importlib
+import os
+from collections.abc import Awaitable, Iterable
+from functools import partial
+from typing import Protocol
+
+from mirror.auth.keychain import Keychain, Logins
+from mirror.engine.copying import copy, verify
+from mirror.errors import UsageError
+from mirror.events import Tell, Traffic
+from mirror.mapping.grammar import Rule
+from mirror.options import Cluster, Options
+from mirror.plan.summary import Summary
+from mirror.wire.proxy import Proxies
+
+# Loaded by name: who has no cluster need not have dask.
+_COORDINATOR = "mirror.cluster.coordinator"
+
+
+class Engine(Protocol):
+    """Carries out a run."""
+
+    def __call__(
+        self,
+        rules: Iterable[Rule],
+        options: Options,
+        tell: Tell,
+        traffic: Traffic,
+        logins: Logins,
+        *,
+        verifying: bool,
+    ) -> Awaitable[Summary | None]:
+        """Copy or verify what the rules say, and tell every step; return the plan of a dry run.
+
+        Every image is told of exactly once, also when this is cancelled.  Raises UsageError
+        before anything is sent.
+        """
+        ...
+
+
+def engine_of(cluster: Cluster | None) -> Engine:
+    """Return what does the work; raise UsageError where it is not installed."""
+    if cluster is None:
+        return locally
+    try:
+        coordinator = importlib.import_module(_COORDINATOR)
+    except ImportError as error:
+        raise UsageError(
+            f"the dask engine needs another package: {error}",
+            hint="pip install 'oci-mirror[dask]'",
+        ) from error
+    spread: Engine = partial(coordinator.carry_out, scheduler=cluster.scheduler)
+    return spread
+
+
+async def locally(
+    rules: Iterable[Rule],
+    options: Options,
+    tell: Tell,
+    traffic: Traffic,
+    logins: Logins,
+    *,
+    verifying: bool,
+) -> Summary | None:
+    """Do it in this process; see `Engine`."""
+    around = Keychain.of(logins, os.environ), Proxies.parse(os.environ)
+    if not verifying:
+        return await copy(rules, options, tell, traffic, *around)
+    await verify(rules, options, tell, traffic, *around)
+    return None
