@@ -174,10 +174,11 @@ class ManifestPushed:
 
 @dataclass(frozen=True, slots=True)
 class RequestSent:
-    """One HTTP request went to a host."""
+    """An HTTP request went to a host, or several did."""
 
     host: str
     method: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from mirror.shard import Shard
 
 DEFAULT_MAX_PER_REGISTRY = 16
 DEFAULT_RETRIES = 5
+# New objects until cycles are looked for: seldom, since finished requests leave few and
+# each look walks over all that is planned (docs/decisions/0007).
+COLLECTIONS = (20_000, 20, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

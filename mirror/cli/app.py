@@ -19,7 +19,7 @@ from mirror.cli import texts, trust
 from mirror.cli.shared import Shared, Wanted, spread
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
-from mirror.options import Options
+from mirror.options import COLLECTIONS, Options
 
 
 class _DefaultCommand(typer.core.TyperGroup):
@@ -34,9 +34,6 @@ class _DefaultCommand(typer.core.TyperGroup):
         return super().parse_args(ctx, args)
 
 
-# New objects until cycles are looked for: seldom, since finished requests leave few and
-# each look walks over all that is planned (docs/decisions/0007).
-_COLLECTIONS = (20_000, 20, 100)
 # Somebody sits and waits for an inspection.
 _LOOK_RETRIES = 2
 
@@ -206,7 +203,7 @@ def _call(module: str, *args: Any, **kwargs: Any) -> None:
 def main() -> None:
     """Run the command line; does not return."""
     ensure()
-    gc.set_threshold(*_COLLECTIONS)
+    gc.set_threshold(*COLLECTIONS)
     try:
         app(prog_name="mirror")
     except KeyboardInterrupt:

@@ -110,8 +110,7 @@ class Book:
         running.heard += 1
         self._traffic.moved += news.moved
         for (host, method), count in news.requests.items():
-            for _ in range(count):
-                self._tell(RequestSent(host, method))
+            self._tell(RequestSent(host, method, count))
         for event in news.events:
             self._claim(news.attempt, event)
             self._forward(self._account.take(news.unit, news.attempt, event))
@@ -131,8 +130,9 @@ class Book:
         self._drop(self._running[unit.number])
         self._over(unit)
 
-    def close(self, now: float) -> None:
-        """Close the units that have ended and of which all was heard."""
+    def close(self, now: float) -> bool:
+        """Close the units that have ended and of which all was heard; say if there is room."""
+        before = len(self._running)
         for running in list(self._running.values()):
             if (ending := running.ending) is None:
                 continue
@@ -146,6 +146,7 @@ class Book:
                 # What a worker told was lost with it; what it did was not, and is found.
                 self._drop(running)
                 self._waiting.append(running.unit)
+        return len(self._running) < before
 
     def defer(self) -> int:
         """Hand nothing out any more; return how many images were deferred by that."""

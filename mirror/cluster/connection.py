@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
+import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security
 
@@ -17,6 +18,8 @@ _CONNECT_TIMEOUT = 20.0
 _WORKER_TIMEOUT = 120.0
 # Seconds that closing may take.
 _CLOSE_TIMEOUT = 10.0
+# Of a cluster of ours: nobody looks at the profiles that workers would take of themselves.
+_SETTINGS = {"distributed.worker.profile.enabled": False}
 _INSTALL = "Install the same oci-mirror[dask] where the scheduler and the workers run."
 
 
@@ -47,17 +50,18 @@ def is_private(client: Client) -> bool:
 async def _address(stack: AsyncExitStack, scheduler: str | None) -> "str | LocalCluster":
     if scheduler is not None:
         return scheduler
-    cluster = LocalCluster(
-        n_workers=CPU_COUNT,
-        threads_per_worker=1,
-        # Logins go over these connections, and others may be on this machine.
-        security=Security.temporary(),
-        dashboard_address=None,
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-        asynchronous=True,
-    )
-    return await stack.enter_async_context(cluster)
+    with dask.config.set(_SETTINGS):
+        cluster = LocalCluster(
+            n_workers=CPU_COUNT,
+            threads_per_worker=1,
+            # Logins go over these connections, and others may be on this machine.
+            security=Security.temporary(),
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            asynchronous=True,
+        )
+        return await stack.enter_async_context(cluster)
 
 
 async def _connect(where: "str | LocalCluster") -> Client:

@@ -114,6 +114,8 @@ class _Run:
         self._broken: MirrorError | None = None
         """Why nothing can go on."""
         self._failed = False
+        self._may_have_room = True
+        """Whether a unit may have been closed, or a worker may have come."""
 
     async def carry_out(self, rules: Iterable[Rule]) -> Summary | None:
         """Carry it out; however this is left every image has been told of."""
@@ -181,7 +183,9 @@ class _Run:
             self._listen()
             if self._broken is not None or (self._failed and self._options.fail_fast):
                 return
-            await self._hand_out(tasks)
+            if self._may_have_room:
+                self._may_have_room = False
+                await self._hand_out(tasks)
             if self._book.done:
                 return
             await self._changed.wait()
@@ -237,9 +241,10 @@ class _Run:
             unit, ending = self._ended.popleft()
             if isinstance(ending, MirrorError):
                 self._book.failed(unit, ending)
+                self._may_have_room = True
             else:
                 self._book.ended(unit, ending, anyio.current_time())
-        self._book.close(anyio.current_time())
+        self._may_have_room |= self._book.close(anyio.current_time())
         if self._book.replies or self._book.wants_logins:
             self._to_reply.set()
 
@@ -273,6 +278,7 @@ class _Run:
                     f"there has been no worker for {_ALONE:.0f} s",
                     hint="Start workers and run again: only what is left is done.",
                 )
+            self._may_have_room = True
             self._changed.set()
 
     async def _close_at(self, moment: float) -> None:

@@ -4,6 +4,7 @@ An errand runs in a thread of dask's, in an event loop of its own.  What the coo
 meanwhile comes in the worker's own loop, and is passed on to the errand's.
 """
 
+import gc
 import os
 from collections import Counter
 from dataclasses import replace
@@ -13,12 +14,11 @@ from uuid import uuid4
 import anyio
 from anyio.from_thread import BlockingPortal
 from distributed import Worker, get_worker
-from distributed.protocol.pickle import dumps
 
 import mirror
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster.claims import Blob
-from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply
+from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply, packed
 from mirror.engine.beside import beside
 from mirror.engine.copying import copy, verify
 from mirror.engine.loop import run
@@ -26,6 +26,7 @@ from mirror.errors import MirrorError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.options import COLLECTIONS
 from mirror.plan.memory import Remembered
 from mirror.plan.summary import Summary
 from mirror.wire.proxy import Proxies
@@ -51,6 +52,7 @@ def version() -> str:
 
 def carry_out(errand: Errand) -> Ending:
     """Carry an errand out; what comes of it is in the news."""
+    gc.set_threshold(*COLLECTIONS)
     return run(partial(_carry_out, errand, get_worker()), only=False)
 
 
@@ -187,7 +189,7 @@ class Desk:
         )  # fmt: skip
         self._events, self._requests, self._asks, self._told = [], Counter(), [], moved
         self._sent += 1
-        self._worker.log_event(TOPIC, {"run": self.errand.run, "news": dumps(news)})
+        self._worker.log_event(TOPIC, {"run": self.errand.run, "news": packed(news)})
 
     def _hear(self, reply: Reply) -> None:
         if reply.logins is not None:

@@ -60,7 +60,7 @@ class Result:
             case QuotaSeen():
                 self.quotas[event.host] = event
             case RequestSent():
-                self.requests[event.host] += 1
+                self.requests[event.host] += event.count
             case RepositoriesFound():
                 self.repositories += event.mine
                 self.others += event.others

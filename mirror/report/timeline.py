@@ -39,7 +39,7 @@ class Timeline:
         """Take the next event."""
         match event:
             case RequestSent():
-                self._add(self.lanes[event.host].requests, at, at, 1)
+                self._add(self.lanes[event.host].requests, at, at, event.count)
             case BlobStarted():
                 self._started[event.destination, event.digest] = at
             case BlobStopped():
