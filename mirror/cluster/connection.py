@@ -11,6 +11,7 @@ from distributed import Client, LocalCluster, Security
 
 import mirror
 from mirror.cluster import worker
+from mirror.cluster.nursery import METHOD
 from mirror.errors import UsageError
 
 # Seconds in which a scheduler must answer, and in which a worker must have come.
@@ -18,8 +19,12 @@ _CONNECT_TIMEOUT = 20.0
 _WORKER_TIMEOUT = 120.0
 # Seconds that closing may take.
 _CLOSE_TIMEOUT = 10.0
-# Of a cluster of ours: nobody looks at the profiles that workers would take of themselves.
-_SETTINGS = {"distributed.worker.profile.enabled": False}
+# Of a cluster of ours: nobody looks at the profiles that workers would take of themselves, and
+# what all of them load is loaded once.
+_SETTINGS = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.multiprocessing-method": METHOD,
+}
 _INSTALL = "Install the same oci-mirror[dask] where the scheduler and the workers run."
 
 

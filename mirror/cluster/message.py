@@ -4,9 +4,8 @@ There is no login in any of these: an errand lies in the scheduler until it is d
 """
 
 import pickle
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -87,22 +86,27 @@ def packed(news: News) -> bytes:
     field, which takes several times as long, and most news are of thousands of images.
     """
     file = BytesIO()
-    _Packer(file, protocol=pickle.HIGHEST_PROTOCOL).dump(news)
+    _Packer(file).dump(news)
     return file.getvalue()
 
 
 class _Packer(pickle.Pickler):
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._names: dict[type, tuple[str, ...] | None] = {}
+
     def reducer_override(self, thing: Any) -> Any:
-        names = _names(type(thing))
-        if names is None:
+        kind = type(thing)
+        if kind not in self._names:
+            self._names[kind] = _names(kind)
+        if (names := self._names[kind]) is None:
             return NotImplemented
-        return type(thing), tuple(getattr(thing, name) for name in names)
+        return kind, tuple(getattr(thing, name) for name in names)
 
 
-@cache
-def _names(kind: Hashable) -> tuple[str, ...] | None:
+def _names(kind: type) -> tuple[str, ...] | None:
     """Return what a constructor takes in its order; None if that is not all there is to it."""
-    if not isinstance(kind, type) or not is_dataclass(kind) or not hasattr(kind, "__slots__"):
+    if not is_dataclass(kind) or not hasattr(kind, "__slots__"):
         return None
     every = fields(kind)
     return tuple(one.name for one in every) if not any(one.kw_only for one in every) else None

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from mirror.auth.keychain import Keychain, Logins
+from mirror.cluster import nursery
 from mirror.engine.copying import copy, verify
 from mirror.errors import UsageError
 from mirror.events import Tell, Traffic
@@ -44,6 +45,8 @@ def engine_of(cluster: Cluster | None) -> Engine:
     """Return what does the work; raise UsageError where it is not installed."""
     if cluster is None:
         return locally
+    if cluster.scheduler is None:
+        nursery.begin()
     try:
         coordinator = importlib.import_module(_COORDINATOR)
     except ImportError as error:

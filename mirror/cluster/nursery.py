@@ -1,0 +1,16 @@
+"""The process of which the workers of this machine are forked, begun before anybody needs them.
+
+It loads what all workers need while this process still loads what it needs itself.
+"""
+
+import multiprocessing
+from multiprocessing import forkserver
+
+METHOD = "forkserver"
+_LOADED_THERE = ["mirror.cluster.worker"]
+
+
+def begin() -> None:
+    """Start it, unless it runs."""
+    multiprocessing.get_context(METHOD).set_forkserver_preload(_LOADED_THERE)
+    forkserver.ensure_running()
