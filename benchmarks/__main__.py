@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import catalog, nights, scale, schedule, single, spread, startup, trouble
+from benchmarks import catalog, model, nights, scale, schedule, single, spread, startup, trouble
 from benchmarks.measure import Failed
 from benchmarks.registries import NEEDED
 from benchmarks.results import Finding, table, write
@@ -29,6 +29,7 @@ SCENARIOS: dict[str, Scenario] = {
     "scale": scale.findings,
     "nights": nights.findings,
     "spread": spread.findings,
+    "model": model.findings,
     "trouble": trouble.findings,
 }
 _RESULTS = Path(__file__).parent / "results"

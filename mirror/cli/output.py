@@ -36,8 +36,8 @@ def check_writable(path: Path | None) -> None:
         raise UsageError(f"{path}: cannot be written", hint=f"Is {folder} a writable directory?")
 
 
-def write(files: Iterable[tuple[Path | None, bytes]]) -> None:
-    """Write files, so that a reader of one sees its old or its new content and nothing between.
+def write(files: Iterable[tuple[Path | None, Iterable[bytes]]]) -> None:
+    """Write files of these pieces; a reader of one sees what it was or what it is, nothing between.
 
     Each is tried; raises MirrorError afterwards if some could not be written.
     """
@@ -54,15 +54,16 @@ def write(files: Iterable[tuple[Path | None, bytes]]) -> None:
         )
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Iterable[bytes]) -> None:
     if (path.exists() and not path.resolve().is_file()) or path.is_relative_to("/dev"):
-        path.write_bytes(content)  # a pipe or a device is written to, never replaced
+        with path.open("wb") as device:  # a pipe or a device is written to, never replaced
+            device.writelines(content)
         return
     path = path.resolve()
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
         temporary = Path(file.name)
         try:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             # A temporary file is private; the one asked for is like any other.
             temporary.chmod(0o666 & ~_umask())

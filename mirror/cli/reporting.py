@@ -30,11 +30,11 @@ def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: b
     if html is not None:
         name = Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         page = render(report, name, compared)
-        write([(html, page.encode(errors="replace"))])
+        write([(html, [page.encode(errors="replace")])])
     if lacking := missing(report):
         print(f"mirror: no report of share {', '.join(lacking)}", file=sys.stderr)
     if json:
-        sys.stdout.buffer.write(text(report, report.images))
+        sys.stdout.buffer.writelines(text(report, report.images))
     elif html is None:
         print("\n".join(map(_printable, _lines(report))))
     return ExitCode.DONE

@@ -89,14 +89,14 @@ class Teller:
         ``code`` is what the run itself tells its caller.
         """
         result, seconds = self.result, self.seconds
-        document = result.json(seconds) if outputs.report is not None else b""
+        document = result.json_pieces(seconds)
         left = result.retry_lines().encode() if outputs.retry_file is not None else b""
         metrics = text(result, seconds, code, read_before(outputs.metrics)).encode()
         # A run that only looked says nothing of when all was well the last time.
         scraped = outputs.metrics if not self._rehearsing else None
         try:
             write([
-                (outputs.report, document), (outputs.retry_file, left), (scraped, metrics),
+                (outputs.report, document), (outputs.retry_file, [left]), (scraped, [metrics]),
             ])  # fmt: skip
         except MirrorError as error:
             self.terminal.say(f"mirror: {error}", "red")

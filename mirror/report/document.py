@@ -7,7 +7,7 @@ Keys are added over time, never renamed: people script against them.  What a lat
 adds is passed over, what an older one had not is empty.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -141,21 +141,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(image for image in self.images if image.status == "failed")
 
 
-def text(report: Report, images: Iterable[Image]) -> bytes:
-    """Return a report as JSON, with these images in the place of its own.
+def text(report: Report, images: Iterable[Image]) -> Iterator[bytes]:
+    """Give a report as JSON, piece by piece, with these images in the place of its own.
 
-    One after the other: all at once they would take several times the memory.
+    All at once it would take several times the memory of the images.
     """
     head = _said(report)
     del head["images"]
-    entries = b",".join(map(_line, images))
-    listed = b"[%b\n  ]" % entries if entries else b"[]"
-    return _pretty(head).removesuffix(b"\n}") + b',\n  "images": ' + listed + b"\n}\n"
-
-
-def _line(image: Image) -> bytes:
-    """Return an image's entry, indented as deep as it stands."""
-    return b"\n    " + _pretty(_said(image)).replace(b"\n", b"\n    ")
+    yield _pretty(head).removesuffix(b"\n}") + b',\n  "images": ['
+    separator, end = b"\n    ", b"]\n}\n"
+    for image in images:
+        yield separator + _pretty(_said(image)).replace(b"\n", b"\n    ")
+        separator, end = b",\n    ", b"\n  ]\n}\n"
+    yield end
 
 
 def _said(noun: Report | Image) -> dict[str, Any]:

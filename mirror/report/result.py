@@ -1,6 +1,7 @@
 """What a run came to, folded from its events; `mirror.report.document` says it as JSON."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -95,6 +96,10 @@ class Result:
 
     def json(self, duration_seconds: float) -> bytes:
         """Return the report as JSON, in the order in which the images were settled."""
+        return b"".join(self.json_pieces(duration_seconds))
+
+    def json_pieces(self, duration_seconds: float) -> Iterator[bytes]:
+        """Give the same piece by piece."""
         return document.text(self._head(duration_seconds), map(_image, self.images))
 
     def report(self, duration_seconds: float) -> document.Report:

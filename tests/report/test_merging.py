@@ -144,8 +144,8 @@ def test_a_run_by_itself_lacks_nothing(shard: Shard | None) -> None:
 def test_a_merged_report_is_a_report() -> None:
     merged = merge([told(settled("a:1"), shard=Shard(1, 2)), told(settled("b:1"))])
 
-    assert parse(text(merged, merged.images), "merged.json") == merged
-    assert json.loads(text(merged, merged.images))["shards"] == [
+    assert parse(b"".join(text(merged, merged.images)), "merged.json") == merged
+    assert json.loads(b"".join(text(merged, merged.images)))["shards"] == [
         {"index": 1, "count": 2, "repositories": 0, "of": 0}
     ]
 
