@@ -65,6 +65,7 @@ MAY_AWAIT = {
     "mirror.engine.neighbours",
     "mirror.cluster.connection",
     "mirror.cluster.coordinator",
+    "mirror.cluster.post",
     "mirror.cluster.worker",
     "mirror.library.engines",
     "mirror.library.copying",

@@ -53,7 +53,6 @@ class Book:
 
     def __init__(
         self,
-        units: Iterable[Unit],
         options: Options,
         tell: Tell,
         traffic: Traffic,
@@ -67,9 +66,10 @@ class Book:
         """What is to be answered, by the addresses of workers and by attempts."""
         self.wants_logins: list[tuple[str, str]] = []
         """The workers and attempts that wait for logins."""
-        self._waiting = deque(units)
+        self._options = options
+        self._waiting: deque[Unit] = deque()
         self._running: dict[int, _Running] = {}
-        self._shares = Shares(options, {host for one in self._waiting for host in one.hosts})
+        self._shares = Shares(options, ())
         self._tell = tell
         self._traffic = traffic
         self._over = over
@@ -77,6 +77,11 @@ class Book:
         self._claims = Claims()
         self._workers: dict[str, str] = {}
         """Where each attempt is made."""
+
+    def begin(self, units: Iterable[Unit]) -> None:
+        """Take the units of the run."""
+        self._waiting.extend(units)
+        self._shares = Shares(self._options, {host for one in self._waiting for host in one.hosts})
 
     @property
     def done(self) -> bool:

@@ -24,7 +24,8 @@ from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import worker
 from mirror.cluster.book import Book
 from mirror.cluster.connection import connected, is_private
-from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply
+from mirror.cluster.message import TOPIC, Ending, Errand, News
+from mirror.cluster.post import Post
 from mirror.cluster.shares import Share
 from mirror.cluster.unit import Unit, cut
 from mirror.engine.copying import carry_out as carry_out_here
@@ -37,7 +38,6 @@ from mirror.image.reference import Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.plan.clearing import Clearing, clearing_of, without_pruning
-from mirror.plan.intake import outcome
 from mirror.plan.summary import Summary
 from mirror.plan.survey import Survey
 from mirror.wire.proxy import Proxies
@@ -73,8 +73,13 @@ async def carry_out(
         async with connected(scheduler) as client:
             if logins.secret and not is_private(client):
                 raise UsageError("these logins would go over connections without TLS", hint=_OPEN)
-            run = _Run(client, options, tell_all, traffic, logins, ledger, verifying=verifying)
-            return await run.carry_out(rules)
+            asked = list(rules)
+            survey = Survey(map(without_pruning, asked), options)
+            run = _Run(
+                client, options, tell_all, traffic, logins, ledger, survey, verifying=verifying
+            )
+            # What deletes, once all units are over: no worker knows enough for that.
+            return await run.carry_out(clearing_of(asked, options))
 
 
 class _Run:
@@ -88,6 +93,7 @@ class _Run:
         traffic: Traffic,
         logins: Logins,
         ledger: Ledger | None,
+        survey: Survey,
         *,
         verifying: bool,
     ) -> None:
@@ -98,51 +104,65 @@ class _Run:
         self._traffic = traffic
         self._logins = logins
         self._ledger = ledger
+        self._survey = survey
         self._verifying = verifying
         self._ends: float | None = None
-        self._book = Book((), options, self._tell, traffic, over=self._over)
-        self._survey = Survey((), options)
+        self._book = Book(options, self._tell, traffic, over=self._over)
+        self._post = Post(client, self._book, logins)
         self._clearing: Clearing | None = None
-        """What deletes, once all units are over: no worker knows enough for that."""
         self._catalogs: dict[tuple[str, str], str] = {}
+        """The mapping for many of which a repository is one, by its name and the origin."""
         self._news: deque[News] = deque()
         self._ended: deque[tuple[Unit, Ending | MirrorError]] = deque()
         self._futures: dict[Unit, Future[Ending]] = {}
         """What dask says of the units under way."""
         self._changed = anyio.Event()
-        self._to_reply = anyio.Event()
         self._broken: MirrorError | None = None
         """Why nothing can go on."""
         self._failed = False
         self._may_have_room = True
         """Whether a unit may have been closed, or a worker may have come."""
 
-    async def carry_out(self, rules: Iterable[Rule]) -> Summary | None:
+    async def carry_out(self, clearing: Clearing | None) -> Summary | None:
         """Carry it out; however this is left every image has been told of."""
+        self._clearing = clearing
         if self._options.deadline is not None:
             self._ends = anyio.current_time() + self._options.deadline
-        rules = list(rules)
-        self._clearing = clearing_of(rules, self._options)
-        self._survey = survey = Survey(map(without_pruning, rules), self._options)
+        self._client.subscribe_topic(TOPIC, self._hear)
         try:
-            if survey.reads:
-                await self._carry_out_here(survey, writes=False)
-            workers = len(await self._client.nthreads())
-            units = cut(survey.rules, max(1, workers))
-        except BaseException:
-            for rule in survey.rules:
-                self._tell_all(outcome(rule, Status.DEFERRED))
-            raise
-        self._catalogs = {_place(rule): rule.catalog for rule in survey.rules if rule.catalog}
-        self._book = Book(units, self._options, self._tell, self._traffic, over=self._over)
-        await self._carry_out_units()
-        survey.conclude()
-        for event in survey.events:
-            self._tell_all(event)
+            await self._find_repositories()
+            await self._carry_out_units()
+        finally:
+            with anyio.move_on_after(_GRACE, shield=True):
+                await self._stop()
+            self._book.give_up()
+            self._client.unsubscribe_topic(TOPIC)
+        if self._broken is not None:
+            raise self._broken
         plan = self._book.plan if self._options.dry_run and not self._verifying else None
-        if self._clearing is not None:
-            await self._carry_out_here(self._clearing, plan, writes=not self._options.dry_run)
+        if not self._ends_early:
+            self._survey.conclude()
+            for event in self._survey.events:
+                self._tell_all(event)
+            if clearing is not None:
+                await self._carry_out_here(clearing, plan, writes=not self._options.dry_run)
         return plan
+
+    @property
+    def _ends_early(self) -> bool:
+        return self._broken is not None or (self._failed and self._options.fail_fast)
+
+    async def _find_repositories(self) -> None:
+        """Cut the work into units, once the catalogs are read."""
+        workers = len(await self._client.nthreads())
+        try:
+            if self._survey.reads:
+                await self._carry_out_here(self._survey, writes=False)
+        finally:
+            # Also if that was cut short: of what is known by then it has to be told.
+            rules = self._survey.rules
+            self._catalogs = {_place(rule): rule.catalog for rule in rules if rule.catalog}
+            self._book.begin(cut(rules, max(1, workers)))
 
     async def _carry_out_here(
         self, decider: Decider, plan: Summary | None = None, *, writes: bool
@@ -160,28 +180,19 @@ class _Run:
         return max(0.0, self._ends - anyio.current_time()) if self._ends is not None else None
 
     async def _carry_out_units(self) -> None:
-        self._client.subscribe_topic(TOPIC, self._hear)
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._reply)
-                tasks.start_soon(self._mind)
-                if self._ends is not None:
-                    tasks.start_soon(self._close_at, self._ends)
-                await self._carry_on(tasks)
-                tasks.cancel_scope.cancel()
-        finally:
-            with anyio.move_on_after(_GRACE, shield=True):
-                await self._stop()
-            self._book.give_up()
-            self._client.unsubscribe_topic(TOPIC)
-        if self._broken is not None:
-            raise self._broken
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._post.deliver)
+            tasks.start_soon(self._mind)
+            if self._ends is not None:
+                tasks.start_soon(self._close_at, self._ends)
+            await self._carry_on(tasks)
+            tasks.cancel_scope.cancel()
 
     async def _carry_on(self, tasks: TaskGroup) -> None:
         """Hand units out and take what comes of them, until there are none."""
         while True:
             self._listen()
-            if self._broken is not None or (self._failed and self._options.fail_fast):
+            if self._ends_early:
                 return
             if self._may_have_room:
                 self._may_have_room = False
@@ -245,26 +256,7 @@ class _Run:
             else:
                 self._book.ended(unit, ending, anyio.current_time())
         self._may_have_room |= self._book.close(anyio.current_time())
-        if self._book.replies or self._book.wants_logins:
-            self._to_reply.set()
-
-    async def _reply(self) -> None:
-        """Tell workers what they asked for; a login goes no other way."""
-        while True:
-            await self._to_reply.wait()
-            self._to_reply = anyio.Event()
-            book = self._book
-            for address, attempt in book.wants_logins:
-                await self._say(address, Reply(attempt, logins=self._logins))
-            book.wants_logins = []
-            replies, book.replies = book.replies, {}
-            for address, of_attempts in replies.items():
-                for reply in of_attempts.values():
-                    await self._say(address, reply)
-
-    async def _say(self, address: str, reply: Reply) -> None:
-        # A worker that is gone by now needs no answer.
-        await self._client.run(worker.hear, reply, workers=[address], on_error="ignore")
+        self._post.collect()
 
     async def _mind(self) -> None:
         """Look from time to time whether there is somebody to do the work."""

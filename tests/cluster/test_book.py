@@ -36,7 +36,8 @@ class Run:
         self.over: list[Unit] = []
         self.traffic = Traffic()
         units = cut(parse(documents=[Document("f", lines.encode())]), 2)
-        self.book = Book(units, Options(), self.events.append, self.traffic, over=self.over.append)
+        self.book = Book(Options(), self.events.append, self.traffic, over=self.over.append)
+        self.book.begin(units)
 
     def settled(self) -> list[tuple[str, Status]]:
         return [(one.destination, one.status) for one in self.events

@@ -321,3 +321,63 @@ def _push(registry: EmbeddedRegistry, tag: str, content: str = "one") -> Digest:
         "layers": [],
     }
     return registry.store.put_manifest("a", tag, json.dumps(document).encode(), OCI_MANIFEST).digest
+
+
+OTHERS = [Reference.parse(f"d.io/{name}") for name in ("ab:1", "a/b:1", "a-b:1")]
+MINE = [PLACE, Reference(PLACE.repository, "v2"), Reference(PLACE.repository, None, ONE)]
+
+
+def filled(path: Path) -> None:
+    """Remember images of one repository, and of others whose names begin like it."""
+    with opened(path) as ledger:
+        for place in (*MINE, *OTHERS):
+            ledger.take(ImageSettled("s.io/a:1", str(place), "f:1", Status.COPIED, ONE))
+
+
+def known(path: Path) -> set[str]:
+    with opened(path) as ledger:
+        return {str(place) for place in (*MINE, *OTHERS) if ledger.recall(place, "")}
+
+
+def test_what_is_lent_is_all_of_a_repository_and_of_no_other(path: Path) -> None:
+    filled(path)
+    with opened(path) as ledger:
+        memory = ledger.lend([PLACE.repository])
+
+    assert memory == {(str(place), ""): Remembered("s.io/a:1", ONE, ONE, True, False)
+                      for place in MINE}  # fmt: skip
+
+
+def test_what_was_lent_and_not_given_back_is_forgotten(path: Path) -> None:
+    filled(path)
+    with opened(path) as ledger:
+        ledger.lend([PLACE.repository, OTHERS[0].repository])
+        ledger.give_back([OTHERS[0].repository])
+
+    assert known(path) == set(map(str, OTHERS))
+
+
+def test_what_is_lent_is_noted_before_anybody_can_change_it(path: Path) -> None:
+    filled(path)
+    ledger = opened(path)
+    ledger.lend([PLACE.repository])  # and the process is killed
+
+    assert known(path) == set(map(str, OTHERS))
+
+
+def test_what_was_given_back_is_believed(path: Path) -> None:
+    filled(path)
+    with opened(path) as ledger:
+        ledger.lend([PLACE.repository])
+        ledger.take(DestinationChanging(str(MINE[1])))
+        ledger.give_back([PLACE.repository])
+
+    assert known(path) == set(map(str, (MINE[0], MINE[2], *OTHERS)))
+
+
+def test_nothing_is_lent_of_a_ledger_that_cannot_be_read(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE verified SET digest = 'x' WHERE destination = ?", (str(PLACE),))
+    with opened(path) as ledger:
+        assert (str(PLACE), "") not in ledger.lend([PLACE.repository])

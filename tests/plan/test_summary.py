@@ -7,7 +7,7 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.plan.summary import Share, Summary
-from mirror.plan.task import CopyBlob, Landed, ListTags, PutManifest
+from mirror.plan.task import CopyBlob, FindBlob, Landed, ListTags, PutManifest
 
 S, D, E = (Repository.parse(name) for name in ("s.io/a", "d.io/a", "d.io/b"))
 BLOB = Descriptor(Digest.of(b"x"), 100)
@@ -36,3 +36,21 @@ def test_a_plan_is_a_table_with_what_finding_out_took() -> None:
         "s.io             4   100        0      0       0          0",
         "x.io             1     0        0      0       0          0",
     ]
+
+
+def test_plans_of_different_images_add_up() -> None:
+    whole, one, other = Summary(), Summary(), Summary()
+    for number, plan in ((1, one), (2, other)):
+        for _ in range(number):
+            for task in (CopyBlob(S, D, BLOB), CopyBlob(S, E, BLOB, mount_from=D)):
+                whole.rehearse(task)
+                plan.rehearse(task)
+            question = FindBlob(D, BLOB, True)
+            whole.looked(question, found=False)
+            plan.looked(question, found=False)
+    together = Summary()
+    together.add(one)
+    together.add(other)
+
+    assert (together.shares, together.spared) == (whole.shares, whole.spared)
+    assert together.spared == {"d.io": 3}
