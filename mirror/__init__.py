@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what runs is below: no command should wait for what it does
     from mirror.auth.credential import Credential
     from mirror.auth.keychain import Logins
     from mirror.errors import ConfigurationError, MappingError, MirrorError, Side, UsageError
-    from mirror.events import Event, ImageSettled, Status
+    from mirror.events import BlobLanded, Event, ImageSettled, ImagesFound, Status
     from mirror.image.platform import Platform
     from mirror.image.selection import Selection
     from mirror.library.copying import copy, verify
@@ -41,12 +41,14 @@ if TYPE_CHECKING:  # what runs is below: no command should wait for what it does
 
 __version__ = "0.1.0"
 __all__ = [
+    "BlobLanded",
     "Cluster",
     "ConfigurationError",
     "Credential",
     "Event",
     "Image",
     "ImageSettled",
+    "ImagesFound",
     "Logins",
     "MappingError",
     "MirrorError",
@@ -70,7 +72,7 @@ _HOMES = {
     "auth.credential": ("Credential",),
     "auth.keychain": ("Logins",),
     "errors": ("ConfigurationError", "MappingError", "MirrorError", "Side", "UsageError"),
-    "events": ("Event", "ImageSettled", "Status"),
+    "events": ("BlobLanded", "Event", "ImageSettled", "ImagesFound", "Status"),
     "image.platform": ("Platform",),
     "image.selection": ("Selection",),
     "library.copying": ("copy", "verify"),

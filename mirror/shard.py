@@ -30,7 +30,7 @@ class Shard:
     def __post_init__(self) -> None:
         """Raise ValueError for what is no share of anything."""
         if not 1 <= self.index <= self.count <= _MOST:
-            raise ValueError(f"{self.index}/{self.count} is no share: write 1/{self.count or 1}")
+            raise ValueError(f"{self.index}/{self.count} is no share: the second of three is 2/3")
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"

@@ -18,7 +18,7 @@ _UNREADABLE = "This report cannot be read."
 
 
 def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: bool) -> ExitCode:
-    """Tell what a report says, or several as one; return 0 whatever that is.
+    """Tell what a report says, or several as one; return 0 unless a share of the work is missing.
 
     Raises UsageError for what is no report, or cannot be written.
     """
@@ -31,13 +31,15 @@ def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: b
         name = Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         page = render(report, name, compared)
         write([(html, [page.encode(errors="replace")])])
-    if lacking := missing(report):
-        print(f"mirror: no report of share {', '.join(lacking)}", file=sys.stderr)
     if json:
         sys.stdout.buffer.writelines(text(report, report.images))
     elif html is None:
         print("\n".join(map(_printable, _lines(report))))
-    return ExitCode.DONE
+    if not missing(report):
+        return ExitCode.DONE
+    if json or html is not None:
+        print(f"mirror: {verdict(report)[1]}", file=sys.stderr)
+    return ExitCode.FAILED
 
 
 def _read(path: str) -> Report:

@@ -105,6 +105,7 @@ Examples:
 \b
 Several reports are told as one: the shares of a run, or a run and those that
 went on from it. Of an image in several the run that began last has the word.
+The exit code is 1 if a share is missing among them, whatever the runs came to.
 The page is one file: no script, nothing from outside, light and dark.
 """
 

@@ -6,11 +6,11 @@ can be handed out, and what is to be answered.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mirror.cluster.account import Account
 from mirror.cluster.claims import Answer, Claims
-from mirror.cluster.message import Ending, News, Reply
+from mirror.cluster.message import News, Reply
 from mirror.cluster.shares import Share, Shares
 from mirror.cluster.unit import Unit
 from mirror.errors import MirrorError
@@ -40,12 +40,14 @@ class _Running:
     share: Share
     attempt: str = ""
     """Who runs it, as far as was heard."""
-    worker: str = ""
+    lost: set[str] = field(default_factory=set)
+    """Who ran it before."""
     heard: int = 0
     """Pieces of news of this attempt."""
-    ending: Ending | None = None
-    ended: float = 0.0
-    """When that came, by the clock of the coordinator."""
+    last: News | None = None
+    """The last of them."""
+    finished: float | None = None
+    """When dask said that it is over, by the clock of the coordinator."""
 
 
 class Book:
@@ -66,10 +68,9 @@ class Book:
         """What is to be answered, by the addresses of workers and by attempts."""
         self.wants_logins: list[tuple[str, str]] = []
         """The workers and attempts that wait for logins."""
-        self._options = options
         self._waiting: deque[Unit] = deque()
         self._running: dict[int, _Running] = {}
-        self._shares = Shares(options, ())
+        self._shares = Shares(options)
         self._tell = tell
         self._traffic = traffic
         self._over = over
@@ -81,7 +82,6 @@ class Book:
     def begin(self, units: Iterable[Unit]) -> None:
         """Take the units of the run."""
         self._waiting.extend(units)
-        self._shares = Shares(self._options, {host for one in self._waiting for host in one.hosts})
 
     @property
     def done(self) -> bool:
@@ -96,19 +96,18 @@ class Book:
     def hand_out(self, workers: int) -> tuple[Unit, Share] | None:
         """Take the next unit, with its share of the limits, if one more can be under way."""
         left = len(self._waiting) + len(self._running)
-        if not self._waiting:
-            return None
-        share = self._shares.take(self._waiting[0].hosts, workers=workers, units=left)
-        if share is None:
-            return None
-        unit = self._waiting.popleft()
-        self._running[unit.number] = _Running(unit, share)
-        return unit, share
+        for unit in self._waiting:
+            share = self._shares.take(unit.hosts, workers=workers, units=left)
+            if share is not None:
+                self._waiting.remove(unit)
+                self._running[unit.number] = _Running(unit, share)
+                return unit, share
+        return None
 
     def hear(self, news: News) -> None:
         """Take what a worker tells."""
         running = self._running.get(news.unit)
-        if running is not None and news.number == 0:
+        if running is not None and news.number == 0 and news.attempt not in running.lost:
             self._begin(running, news)
         if running is None or news.attempt != running.attempt:
             return  # of one who was taken for lost
@@ -121,33 +120,36 @@ class Book:
             self._forward(self._account.take(news.unit, news.attempt, event))
         for blob in news.asks:
             self._answer(self._claims.ask(news.attempt, blob))
+        if news.last:
+            running.last = news
         if news.needs_logins:
             self.wants_logins.append((news.worker, news.attempt))
 
-    def ended(self, unit: Unit, ending: Ending, now: float) -> None:
-        """Learn that a unit was carried out to its end."""
-        running = self._running[unit.number]
-        running.ending, running.ended = ending, now
+    def finished(self, unit: Unit, now: float) -> None:
+        """Learn that a unit was carried out to its end; its last news may be on their way."""
+        if (running := self._running.get(unit.number)) is not None:
+            running.finished = now
 
     def failed(self, unit: Unit, error: MirrorError) -> None:
         """Learn that nobody can carry a unit out; what it has not told of has failed."""
-        self._settle(self._running[unit.number].unit, Status.FAILED, error)
-        self._drop(self._running[unit.number])
-        self._over(unit)
+        if (running := self._running.get(unit.number)) is not None:
+            self._settle(unit, Status.FAILED, error)
+            self._drop(running)
+            self._over(unit)
 
     def close(self, now: float) -> bool:
         """Close the units that have ended and of which all was heard; say if there is room."""
         before = len(self._running)
         for running in list(self._running.values()):
-            if (ending := running.ending) is None:
-                continue
-            if running.attempt == ending.attempt and running.heard >= ending.news:
-                if ending.plan is not None:
-                    self.plan.add(ending.plan)
+            if (last := running.last) is not None and running.heard > last.number:
+                if last.plan is not None:
+                    self.plan.add(last.plan)
+                if last.failure is not None:
+                    self._settle(running.unit, Status.FAILED, last.failure)
                 self._forward(self._account.close(running.unit.number))
                 self._drop(running)
                 self._over(running.unit)
-            elif now - running.ended > _NEWS_TIMEOUT:
+            elif running.finished is not None and now - running.finished > _NEWS_TIMEOUT:
                 # What a worker told was lost with it; what it did was not, and is found.
                 self._drop(running)
                 self._waiting.append(running.unit)
@@ -170,7 +172,9 @@ class Book:
         """Learn who runs a unit now; if somebody did before, that one is lost."""
         if running.attempt:
             self._answer(self._claims.gone(running.attempt))
-        running.attempt, running.worker, running.heard = news.attempt, news.worker, 0
+            self._workers.pop(running.attempt, None)
+            running.lost.add(running.attempt)
+        running.attempt, running.heard, running.last = news.attempt, 0, None
         self._workers[news.attempt] = news.worker
         self._forward(self._account.begin(news.unit, news.attempt))
 

@@ -1,8 +1,9 @@
 """A dask cluster: one that is there already, or this machine's cores while they are needed."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import version
 
 import anyio
 import dask
@@ -10,13 +11,12 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security
 
 import mirror
-from mirror.cluster import worker
 from mirror.cluster.nursery import METHOD
 from mirror.errors import UsageError
 
 # Seconds in which a scheduler must answer, and in which a worker must have come.
-_CONNECT_TIMEOUT = 20.0
-_WORKER_TIMEOUT = 120.0
+_CONNECT_TIMEOUT = 10.0
+_WORKER_TIMEOUT = 60.0
 # Seconds that closing may take.
 _CLOSE_TIMEOUT = 10.0
 # Of a cluster of ours: nobody looks at the profiles that workers would take of themselves, and
@@ -24,7 +24,10 @@ _CLOSE_TIMEOUT = 10.0
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.multiprocessing-method": METHOD,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
+_LOGS = "What the scheduler and the workers print says more."
 _INSTALL = "Install the same oci-mirror[dask] where the scheduler and the workers run."
 
 
@@ -35,6 +38,7 @@ async def connected(scheduler: str | None) -> AsyncIterator[Client]:
     Raises UsageError if there is none, or if it cannot do what is asked of it.
     """
     stack = AsyncExitStack()
+    stack.enter_context(_quiet())
     try:
         client = await _connect(await _address(stack, scheduler))
         stack.push_async_exit(client)
@@ -46,27 +50,45 @@ async def connected(scheduler: str | None) -> AsyncIterator[Client]:
             await stack.aclose()
 
 
-def is_private(client: Client) -> bool:
-    """Whether nobody can listen to what goes to the workers."""
-    assert client.scheduler is not None, "it is connected"
-    return str(client.scheduler.address).startswith(("tls://", "wss://"))
+def is_private(scheduler: str | None) -> bool:
+    """Whether nobody can listen to what goes to the workers; our own cluster sees to that."""
+    return scheduler is None or scheduler.startswith(("tls://", "wss://"))
 
 
 async def _address(stack: AsyncExitStack, scheduler: str | None) -> "str | LocalCluster":
     if scheduler is not None:
         return scheduler
-    with dask.config.set(_SETTINGS):
-        cluster = LocalCluster(
-            n_workers=CPU_COUNT,
-            threads_per_worker=1,
-            # Logins go over these connections, and others may be on this machine.
-            security=Security.temporary(),
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-            asynchronous=True,
-        )
-        return await stack.enter_async_context(cluster)
+    try:
+        with dask.config.set(_SETTINGS):
+            cluster = LocalCluster(
+                n_workers=CPU_COUNT,
+                threads_per_worker=1,
+                # Logins go over these connections, and others may be on this machine.
+                security=Security.temporary(),
+                # Dask listens in any case; there is nothing to be seen, on a port nobody expects.
+                dashboard_address="127.0.0.1:0",
+                worker_dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                asynchronous=True,
+            )
+            return await stack.enter_async_context(cluster)
+    except RuntimeError as error:
+        raise UsageError(
+            f"this machine's workers cannot be started: {error}",
+            hint='A script that starts them does so below: if __name__ == "__main__"',
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Have dask say nothing on standard error meanwhile: what matters is told as an error."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def _connect(where: "str | LocalCluster") -> Client:
@@ -78,25 +100,41 @@ async def _connect(where: "str | LocalCluster") -> Client:
         if client is not None:
             await client.close()
         raise UsageError(
-            f"no scheduler answers at {where}: {error}",
-            hint="Its address is like tls://HOST:8786; certificates are named in dask's settings.",
+            f"no scheduler answers at {where}: {_reason(error)}", hint=_hint(where)
         ) from error
     return client
 
 
+def _hint(where: "str | LocalCluster") -> str:
+    if str(where).startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file"):
+        names = ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
+        variables = ", ".join(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in names)
+        return f"No certificates are set: export {variables}."
+    return "Its address is like tls://HOST:8786; is it tls:// or tcp://?"
+
+
 async def _check(client: Client) -> None:
-    """Raise UsageError unless a worker has come that is as this process is."""
-    try:
-        with anyio.fail_after(_WORKER_TIMEOUT):
-            theirs = await client.submit(worker.version, pure=False)
-    except TimeoutError as error:
+    """Raise UsageError unless workers have come that are as this process is."""
+    with anyio.move_on_after(_WORKER_TIMEOUT) as waiting:
+        # What needs nothing of ours; where workers are started on demand, it is demand.
+        if (error := await client.submit(int, pure=False).exception()) is not None:
+            raise UsageError(f"the cluster does not work: {error}", hint=_LOGS)
+        found = await client.run(version, "oci-mirror", on_error="return")
+        for address, theirs in found.items():
+            if theirs != mirror.__version__:
+                has = f"mirror {theirs}" if isinstance(theirs, str) else "no mirror"
+                raise UsageError(
+                    f"the worker {address} has {has}, this is {mirror.__version__}", hint=_INSTALL
+                )
+    if waiting.cancelled_caught:
         raise UsageError(
             f"no worker came in {_WORKER_TIMEOUT:.0f} s",
-            hint="Start one with: dask worker ADDRESS --nthreads 1",
-        ) from error
-    except ImportError as error:
-        raise UsageError(f"a worker cannot load mirror: {error}", hint=_INSTALL) from error
-    if theirs != mirror.__version__:
-        raise UsageError(
-            f"workers have mirror {theirs}, this is {mirror.__version__}", hint=_INSTALL
+            hint=f"Start one with: dask worker {client.scheduler_info()['address']} --nthreads 1",
         )
+
+
+def _reason(error: BaseException) -> str:
+    """Say what is behind an error of dask's."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__

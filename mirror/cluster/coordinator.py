@@ -8,9 +8,11 @@ there, and the second run finds it.
 """
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -24,7 +26,8 @@ from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import worker
 from mirror.cluster.book import Book
 from mirror.cluster.connection import connected, is_private
-from mirror.cluster.message import TOPIC, Ending, Errand, News
+from mirror.cluster.harvest import Harvest
+from mirror.cluster.message import TOPIC, Errand, News
 from mirror.cluster.post import Post
 from mirror.cluster.shares import Share
 from mirror.cluster.unit import Unit, cut
@@ -32,6 +35,7 @@ from mirror.engine.copying import carry_out as carry_out_here
 from mirror.engine.copying import remembering
 from mirror.engine.ledger import Ledger
 from mirror.engine.run import Decider
+from mirror.engine.together import together
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
 from mirror.events import AdmissionClosed, Event, ImageSettled, Status, Tell, Traffic
 from mirror.image.reference import Repository, shared
@@ -69,15 +73,17 @@ async def carry_out(
     Without the address of a ``scheduler`` the cluster is this machine's cores.  Raises UsageError
     before anything is sent if there is no cluster, or if logins would cross an open connection.
     """
+    ends = anyio.current_time() + options.deadline if options.deadline is not None else None
+    if logins.secret and not is_private(scheduler):
+        raise UsageError("these logins would go over connections without TLS", hint=_OPEN)
     with remembering(options, tell) as (ledger, tell_all):
         async with connected(scheduler) as client:
-            if logins.secret and not is_private(client):
-                raise UsageError("these logins would go over connections without TLS", hint=_OPEN)
             asked = list(rules)
             survey = Survey(map(without_pruning, asked), options)
             run = _Run(
-                client, options, tell_all, traffic, logins, ledger, survey, verifying=verifying
-            )
+                client, options, tell_all, traffic, logins, ledger, survey, ends,
+                verifying=verifying,
+            )  # fmt: skip
             # What deletes, once all units are over: no worker knows enough for that.
             return await run.carry_out(clearing_of(asked, options))
 
@@ -94,6 +100,7 @@ class _Run:
         logins: Logins,
         ledger: Ledger | None,
         survey: Survey,
+        ends: float | None,
         *,
         verifying: bool,
     ) -> None:
@@ -106,15 +113,14 @@ class _Run:
         self._ledger = ledger
         self._survey = survey
         self._verifying = verifying
-        self._ends: float | None = None
+        self._ends = ends
         self._book = Book(options, self._tell, traffic, over=self._over)
         self._post = Post(client, self._book, logins)
         self._clearing: Clearing | None = None
-        self._catalogs: dict[tuple[str, str], str] = {}
-        """The mapping for many of which a repository is one, by its name and the origin."""
+        self._harvest = Harvest(survey)
         self._news: deque[News] = deque()
-        self._ended: deque[tuple[Unit, Ending | MirrorError]] = deque()
-        self._futures: dict[Unit, Future[Ending]] = {}
+        self._ended: deque[tuple[Unit, MirrorError | None]] = deque()
+        self._futures: dict[Unit, Future[None]] = {}
         """What dask says of the units under way."""
         self._changed = anyio.Event()
         self._broken: MirrorError | None = None
@@ -126,24 +132,23 @@ class _Run:
     async def carry_out(self, clearing: Clearing | None) -> Summary | None:
         """Carry it out; however this is left every image has been told of."""
         self._clearing = clearing
-        if self._options.deadline is not None:
-            self._ends = anyio.current_time() + self._options.deadline
         self._client.subscribe_topic(TOPIC, self._hear)
         try:
             await self._find_repositories()
             await self._carry_out_units()
         finally:
-            with anyio.move_on_after(_GRACE, shield=True):
-                await self._stop()
-            self._book.give_up()
-            self._client.unsubscribe_topic(TOPIC)
+            try:
+                with anyio.move_on_after(_GRACE, shield=True):
+                    await self._stop()
+                self._listen()
+            finally:
+                self._book.give_up()
+                self._client.unsubscribe_topic(TOPIC)
         if self._broken is not None:
             raise self._broken
         plan = self._book.plan if self._options.dry_run and not self._verifying else None
         if not self._ends_early:
-            self._survey.conclude()
-            for event in self._survey.events:
-                self._tell_all(event)
+            await self._conclude_survey()
             if clearing is not None:
                 await self._carry_out_here(clearing, plan, writes=not self._options.dry_run)
         return plan
@@ -161,8 +166,21 @@ class _Run:
         finally:
             # Also if that was cut short: of what is known by then it has to be told.
             rules = self._survey.rules
-            self._catalogs = {_place(rule): rule.catalog for rule in rules if rule.catalog}
+            self._harvest.expect(rules)
             self._book.begin(cut(rules, max(1, workers)))
+            self._tell_survey()
+
+    async def _conclude_survey(self) -> None:
+        """Tell which patterns matched nothing, in this share of the work and in any other."""
+        self._survey.conclude()
+        if self._survey.reads:
+            await self._carry_out_here(self._survey, writes=False)
+        self._tell_survey()
+
+    def _tell_survey(self) -> None:
+        events, self._survey.events = self._survey.events, []
+        for event in events:
+            self._tell_all(event)
 
     async def _carry_out_here(
         self, decider: Decider, plan: Summary | None = None, *, writes: bool
@@ -180,7 +198,7 @@ class _Run:
         return max(0.0, self._ends - anyio.current_time()) if self._ends is not None else None
 
     async def _carry_out_units(self) -> None:
-        async with anyio.create_task_group() as tasks:
+        async with together() as tasks:
             tasks.start_soon(self._post.deliver)
             tasks.start_soon(self._mind)
             if self._ends is not None:
@@ -214,15 +232,15 @@ class _Run:
 
     def _errand(self, unit: Unit, share: Share) -> Errand:
         memory = self._ledger.lend(_destinations(unit)) if self._ledger is not None else {}
-        options = replace(
-            share.of(self._options), ledger=None, shard=None, deadline=self._seconds_left()
-        )
+        options = replace(share.of(self._options), ledger=None, shard=None, deadline=None)
+        left = self._seconds_left()
+        ends = time.time() + left if left is not None else None
         return Errand(
-            self._name, unit.number, unit.rules, options, self._verifying, memory,
+            self._name, unit.number, unit.rules, options, self._verifying, ends, memory,
             self._logins.authfile, self._logins.secret,
         )  # fmt: skip
 
-    async def _follow(self, unit: Unit, future: "Future[Ending]") -> None:
+    async def _follow(self, unit: Unit, future: "Future[None]") -> None:
         """Wait for the end of a unit, however often it has to be run."""
         error = await future.exception()
         if error is not None:
@@ -233,7 +251,7 @@ class _Run:
                 hint="Run again when it is there: only what is left is done.",
             )
         else:
-            self._ended.append((unit, await future))
+            self._ended.append((unit, None))
         del self._futures[unit]
         self._changed.set()
 
@@ -249,12 +267,12 @@ class _Run:
         while self._news:
             self._book.hear(self._news.popleft())
         while self._ended:
-            unit, ending = self._ended.popleft()
-            if isinstance(ending, MirrorError):
-                self._book.failed(unit, ending)
+            unit, failure = self._ended.popleft()
+            if failure is not None:
+                self._book.failed(unit, failure)
                 self._may_have_room = True
             else:
-                self._book.ended(unit, ending, anyio.current_time())
+                self._book.finished(unit, anyio.current_time())
         self._may_have_room |= self._book.close(anyio.current_time())
         self._post.collect()
 
@@ -283,8 +301,8 @@ class _Run:
         """End in good order what is under way, and take what comes of it."""
         if not self._futures:
             return
-        await self._client.run(worker.stop, self._name, on_error="ignore")
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(self._client.run, worker.stop, self._name, on_error="ignore"))
             for unit, future in self._futures.items():
                 tasks.start_soon(self._follow, unit, future)
             self._listen()
@@ -299,8 +317,7 @@ class _Run:
             self._failed = self._failed or event.status is Status.FAILED
             if self._clearing is not None:
                 self._clearing.settled(event)
-            if catalog := self._catalogs.get((_repository(event.source), event.origin)):
-                self._survey.bore_fruit(catalog)
+            self._harvest.take(event)
         self._tell_all(event)
 
     def _over(self, unit: Unit) -> None:
@@ -323,14 +340,3 @@ def _failure(error: BaseException) -> MirrorError:
 
 def _destinations(unit: Unit) -> set[Repository]:
     return {shared(rule.target.registry, rule.target.path) for rule in unit.rules}
-
-
-def _place(rule: Rule) -> tuple[str, str]:
-    return str(rule.source.repository), str(rule.origin)
-
-
-def _repository(reference: str) -> str:
-    """Return a reference without tag and digest."""
-    name = reference.partition("@")[0]
-    path, colon, tag = name.rpartition(":")
-    return path if colon and "/" not in tag else name

@@ -12,6 +12,7 @@ from typing import Any
 
 from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Answer, Blob
+from mirror.errors import MirrorError
 from mirror.events import Event
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
@@ -31,6 +32,8 @@ class Errand:
     rules: tuple[Rule, ...]
     options: Options
     verifying: bool
+    ends: float | None
+    """When nothing new is begun any more, in seconds since 1970; a unit may be run again later."""
     memory: Memory
     """What a ledger has of its destinations."""
     authfile: Path | None
@@ -57,6 +60,12 @@ class News:
     asks: tuple[Blob, ...] = ()
     """Blobs that it would bring; see `mirror.cluster.claims`."""
     needs_logins: bool = False
+    last: bool = False
+    """Whether the errand is over."""
+    plan: Summary | None = None
+    """What it came to in a dry run; with the last news."""
+    failure: MirrorError | None = None
+    """Why not all of it could be carried out; with the last news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +76,6 @@ class Reply:
     answers: tuple[Answer, ...] = ()
     logins: Logins | None = None
     """Sent over connections with TLS only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an errand ended; the news say what it came to."""
-
-    attempt: str
-    news: int
-    """How many there were."""
-    plan: Summary | None
 
 
 def packed(news: News) -> bytes:

@@ -4,6 +4,7 @@ It loads what all workers need while this process still loads what it needs itse
 """
 
 import multiprocessing
+import signal
 from multiprocessing import forkserver
 
 METHOD = "forkserver"
@@ -13,4 +14,9 @@ _LOADED_THERE = ["mirror.cluster.worker"]
 def begin() -> None:
     """Start it, unless it runs."""
     multiprocessing.get_context(METHOD).set_forkserver_preload(_LOADED_THERE)
-    forkserver.ensure_running()
+    # Ctrl-C in a terminal is for this process, which tells the workers; they inherit this.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -8,6 +8,9 @@ from mirror.cluster import worker
 from mirror.cluster.book import Book
 from mirror.cluster.message import Reply
 
+# Seconds that a worker has to take an answer.
+_TIMEOUT = 30.0
+
 
 class Post:
     """Sends what the book has to be answered, several answers to one worker together."""
@@ -26,17 +29,19 @@ class Post:
     async def deliver(self) -> None:
         """Send whatever there is, until cancelled."""
         book = self._book
-        while True:
-            await self._waiting.wait()
-            self._waiting = anyio.Event()
-            wanting, book.wants_logins = book.wants_logins, []
-            for address, attempt in wanting:
-                await self._send(address, Reply(attempt, logins=self._logins))
-            replies, book.replies = book.replies, {}
-            for address, of_attempts in replies.items():
-                for reply in of_attempts.values():
-                    await self._send(address, reply)
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._waiting.wait()
+                self._waiting = anyio.Event()
+                wanting, book.wants_logins = book.wants_logins, []
+                for address, attempt in wanting:
+                    tasks.start_soon(self._send, address, Reply(attempt, logins=self._logins))
+                replies, book.replies = book.replies, {}
+                for address, of_attempts in replies.items():
+                    for reply in of_attempts.values():
+                        tasks.start_soon(self._send, address, reply)
 
     async def _send(self, address: str, reply: Reply) -> None:
-        # A worker that is gone by now needs no answer.
-        await self._client.run(worker.hear, reply, workers=[address], on_error="ignore")
+        # A worker that is gone by now needs no answer, and one that hangs keeps nobody waiting.
+        with anyio.move_on_after(_TIMEOUT):
+            await self._client.run(worker.hear, reply, workers=[address], on_error="ignore")

@@ -6,23 +6,24 @@ meanwhile comes in the worker's own loop, and is passed on to the errand's.
 
 import gc
 import os
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
 import anyio
 from anyio.from_thread import BlockingPortal
-from distributed import Worker, get_worker
+from distributed import Status, Worker, get_worker
 
-import mirror
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster.claims import Blob
-from mirror.cluster.message import TOPIC, Ending, Errand, News, Reply, packed
+from mirror.cluster.message import TOPIC, Errand, News, Reply, packed
 from mirror.engine.beside import beside
 from mirror.engine.copying import copy, verify
 from mirror.engine.loop import run
-from mirror.errors import MirrorError
+from mirror.errors import MirrorError, NetworkError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
@@ -41,48 +42,46 @@ _WORTH_ASKING = 128 * 1024
 # Seconds in which logins must come that were promised.
 _LOGINS_TIMEOUT = 60.0
 
+# Without its scheduler a worker closes.
+_AT_WORK = (Status.running, Status.paused, Status.closing_gracefully)
+
 _desks: dict[str, "Desk"] = {}
 """The errands that are carried out in this process, by their attempts."""
 
 
-def version() -> str:
-    """Say which version this worker has; errands go to their own only."""
-    return mirror.__version__
-
-
-def carry_out(errand: Errand) -> Ending:
+def carry_out(errand: Errand) -> None:
     """Carry an errand out; what comes of it is in the news."""
+    before = gc.get_threshold()
     gc.set_threshold(*COLLECTIONS)
-    return run(partial(_carry_out, errand, get_worker()), only=False)
+    try:
+        run(partial(_carry_out, errand, get_worker()), only=False)
+    finally:
+        gc.set_threshold(*before)
 
 
 def stop(run: str) -> None:
     """End in good order what is under way of a run."""
     for desk in list(_desks.values()):
         if desk.errand.run == run:
-            desk.stop()
+            with suppress(RuntimeError):  # it has ended by itself just now
+                desk.stop()
 
 
 def hear(reply: Reply) -> None:
     """Pass on what the coordinator says."""
     if (desk := _desks.get(reply.attempt)) is not None:
-        desk.hear(reply)
+        with suppress(RuntimeError):  # it has ended by itself just now
+            desk.hear(reply)
 
 
-async def _carry_out(errand: Errand, worker: Worker) -> Ending:
-    ending: Ending | MirrorError
+async def _carry_out(errand: Errand, worker: Worker) -> None:
     async with BlockingPortal() as portal:
         desk = Desk(errand, worker, portal)
         _desks[desk.attempt] = desk
         try:
-            ending = await desk.work()
-        except MirrorError as error:
-            ending = error  # raised below, without a group around it
+            await desk.work()
         finally:
             del _desks[desk.attempt]
-    if isinstance(ending, MirrorError):
-        raise ending
-    return ending
 
 
 class Desk:
@@ -106,14 +105,16 @@ class Desk:
         self._logins: Logins | None = None
         self._logins_came = anyio.Event()
 
-    async def work(self) -> Ending:
+    async def work(self) -> None:
         """Carry it out, from the first news to the last."""
-        plan = None
+        plan, failure = None, None
         with self._scope:
-            async with beside(self._report):
-                plan = await self._carry_out()
-        self._send()
-        return Ending(self.attempt, self._sent, plan)
+            try:
+                async with beside(self._report):
+                    plan = await self._carry_out()
+            except MirrorError as error:
+                failure = error
+        self._send(last=True, plan=plan, failure=failure)
 
     def stop(self) -> None:
         """End it in good order; may be called from any thread."""
@@ -138,7 +139,9 @@ class Desk:
         errand = self.errand
         self._send(needs_logins=errand.asks_for_logins)
         keychain = Keychain.of(await self._given(), os.environ)
-        told = errand.rules, errand.options, self._tell, self._traffic
+        left = max(0.0, errand.ends - time.time()) if errand.ends is not None else None
+        options = replace(errand.options, deadline=left)
+        told = errand.rules, options, self._tell, self._traffic
         around = keychain, Proxies.parse(os.environ)
         if errand.verifying:
             await verify(*told, *around)
@@ -150,9 +153,13 @@ class Desk:
         own = Logins(authfile=self.errand.authfile)
         if not self.errand.asks_for_logins:
             return own
-        with anyio.fail_after(_LOGINS_TIMEOUT):
+        with anyio.move_on_after(_LOGINS_TIMEOUT):
             await self._logins_came.wait()
-        assert self._logins is not None, "they have come"
+        if self._logins is None:
+            raise NetworkError(
+                f"no logins came in {_LOGINS_TIMEOUT:.0f} s",
+                hint="The connection between scheduler and workers is slow or broken; run again.",
+            )
         return replace(self._logins, authfile=own.authfile)
 
     def _recall(self, destination: Reference, wanted: str) -> Remembered | None:
@@ -176,16 +183,28 @@ class Desk:
             await anyio.sleep(_BETWEEN_NEWS)
             if self._events or self._requests or self._traffic.moved > self._told:
                 self._send()
-            task = self._worker.state.tasks.get(self._key)
-            if task is None or task.state in ("cancelled", "released", "forgotten"):
+            if not self._is_wanted():
                 self._scope.cancel()
 
-    def _send(self, *, needs_logins: bool = False) -> None:
+    def _is_wanted(self) -> bool:
+        """Whether somebody still waits for this: a run that was killed lets go of its tasks."""
+        task = self._worker.state.tasks.get(self._key)
+        released = task is None or task.state in ("cancelled", "released", "forgotten")
+        return not released and self._worker.status in _AT_WORK
+
+    def _send(
+        self,
+        *,
+        needs_logins: bool = False,
+        last: bool = False,
+        plan: Summary | None = None,
+        failure: MirrorError | None = None,
+    ) -> None:
         moved = self._traffic.moved
         news = News(
             self.errand.unit, self.attempt, self._worker.address, self._sent,
             tuple(self._events), dict(self._requests), moved - self._told, tuple(self._asks),
-            needs_logins,
+            needs_logins, last, plan, failure,
         )  # fmt: skip
         self._events, self._requests, self._asks, self._told = [], Counter(), [], moved
         self._sent += 1

@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mirror.engine.schedule import Schedule
+from mirror.engine.together import together
 from mirror.errors import Bug, MirrorError
 from mirror.events import Effort, Event, ImageSettled, Status, Tell
 from mirror.plan.task import Answer, Task
@@ -67,14 +68,11 @@ async def run(
     """
     running = _Run(planner, schedule, perform, tell, fail_fast=fail_fast)
     try:
-        async with anyio.create_task_group() as tasks:
+        async with together() as tasks:
             if deadline is not None:
                 tasks.start_soon(running.close_at, anyio.current_time() + deadline)
             await running.carry_on(tasks)
             tasks.cancel_scope.cancel()
-    except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
-        bug = bugs.exceptions[0]
-        raise bug from bug.__cause__
     finally:
         running.close()
         planner.abandon()

@@ -1,11 +1,15 @@
 """Copying and verifying, called from a program that goes on with something else."""
 
+import inspect
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from types import TracebackType
+
+import anyio
 
 from mirror.auth.keychain import Logins
-from mirror.errors import MappingError
+from mirror.errors import MappingError, UsageError
 from mirror.events import Event, Tell, Traffic
 from mirror.library.engines import engine_of
 from mirror.mapping.grammar import Document, Mappings, Origin, Rule
@@ -64,10 +68,13 @@ def read(asked: Asked) -> list[Rule]:
         mappings.document(Document(_NAME, asked.encode()))
         asked = ()
     for number, one in enumerate(asked, start=1):
-        if isinstance(one, str):
-            mappings.line(one, Origin(_NAME, number))
-        else:
-            mappings.add(*one, Origin(_NAME, number))
+        match one:
+            case str():
+                mappings.line(one, Origin(_NAME, number))
+            case (str(source), str(target)):
+                mappings.add(source, target, Origin(_NAME, number))
+            case _:
+                mappings.problem(Origin(_NAME, number), f"{one!r} is no mapping")
     if mappings.problems:
         raise MappingError(tuple(mappings.problems))
     return mappings.rules
@@ -83,14 +90,65 @@ async def carry_out(
     verifying: bool,
 ) -> Report:
     """Carry out what rules say; see `copy`."""
+    _check(options, on_event)
     result = Result(datetime.now(UTC), shard=options.shard)
     began = time.monotonic()
-
-    def tell(event: Event) -> None:
-        result.take(event, time.monotonic() - began)
-        if on_event is not None:
-            on_event(event)
-
     engine = engine_of(cluster)
-    await engine(rules, options, tell, Traffic(), logins, verifying=verifying)
+    with anyio.CancelScope() as scope:
+        listener = _Listener(on_event, scope)
+
+        def tell(event: Event) -> None:
+            result.take(event, time.monotonic() - began)
+            listener.hear(event)
+
+        await engine(rules, options, tell, Traffic(), logins, verifying=verifying)
+    listener.complain()
     return result.report(time.monotonic() - began)
+
+
+class _Listener:
+    """Somebody who is told events, whose own error ends the run and comes out of it.
+
+    Otherwise it would be taken for the error of the image that the event is about.
+    """
+
+    def __init__(self, on_event: Tell | None, scope: anyio.CancelScope) -> None:
+        self._on_event = on_event
+        self._scope = scope
+        self._error: BaseException | None = None
+
+    def hear(self, event: Event) -> None:
+        """Tell an event, unless an earlier one was too much."""
+        if self._on_event is not None and self._error is None:
+            with self:
+                self._on_event(event)
+
+    def complain(self) -> None:
+        """Raise what was raised while an event was told."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._error = error
+        if error is not None:
+            self._scope.cancel()
+        return error is not None
+
+
+def _check(options: Options, on_event: Tell | None) -> None:
+    """Raise UsageError for what the command line would not take."""
+    if inspect.iscoroutinefunction(on_event):
+        raise UsageError("on_event is called and not awaited", hint="Give it a plain function.")
+    if options.max_per_registry < 1 or options.retries < 0 or (options.deadline or 0.0) < 0.0:
+        raise UsageError(
+            "a limit is less than it can be",
+            hint="max_per_registry is at least 1, retries and deadline at least 0.",
+        )

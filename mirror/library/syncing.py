@@ -30,16 +30,16 @@ async def sync(
 ) -> Report:
     """Keep in step what a configuration file says; see `mirror.library.copying.copy`.
 
-    The files that it names are seen from its own folder.  Nobody is kept from doing the same
-    at the same time.  Raises ConfigurationError with all that is wrong with it.
+    The files that it names are seen from its own folder.  What ``options.registries`` and
+    ``logins.hosts`` say of a registry comes before what it says.  Nobody is kept from doing
+    the same at the same time.  Raises ConfigurationError with all that is wrong with it.
     """
     folder = Path(configuration).parent
     said = read(_document(configuration), folder)
     hosts = {**credentials(said, folder), **logins.hosts}
-    return await carry_out(
-        said.rules, replace(options, registries=said.registries), on_event,
-        replace(logins, hosts=hosts), cluster, verifying=False,
-    )  # fmt: skip
+    options = replace(options, registries={**said.registries, **options.registries})
+    logins = replace(logins, hosts=hosts)
+    return await carry_out(said.rules, options, on_event, logins, cluster, verifying=False)
 
 
 def read(document: Document, folder: Path) -> Sync:

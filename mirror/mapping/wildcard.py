@@ -34,6 +34,11 @@ def pair(rule: Rule) -> Pair:
     )
 
 
+def catalog_of(rule: Rule) -> str:
+    """Return what a rule for many repositories is called among those for one of them."""
+    return f"{rule.source} ({rule.origin})"
+
+
 def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
     """Give one rule for every path of the catalog that the source's ``*`` matches.
 
@@ -52,8 +57,7 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
             continue
         source = replace(rule.source, path=here.path)
         target = replace(rule.target, path=there.path)
-        catalog = f"{rule.source} ({rule.origin})"
-        yield Rule(source, target, rule.origin, rule.terms, catalog)
+        yield Rule(source, target, rule.origin, rule.terms, catalog_of(rule))
 
 
 def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:

@@ -11,14 +11,14 @@ from functools import partial
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Effort, Event, ImagesFound, Status
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import repositories
+from mirror.mapping.wildcard import catalog_of, covered, repositories, singles
 from mirror.options import Options
 from mirror.plan.discovery import nothing_matches
 from mirror.plan.inquiry import Asker, Inquiry
 from mirror.plan.intake import outcome
 from mirror.plan.listings import Listings
 from mirror.plan.ownership import Ownership
-from mirror.plan.task import Answer, Task
+from mirror.plan.task import Answer, ListTags, Task
 from mirror.wire.listing import Names
 
 
@@ -30,7 +30,8 @@ class _Catalog(Asker):
     effort: Effort = field(default_factory=Effort)
     over: bool = False
     repositories: int = 0
-    others: int = 0
+    """Those that are for this run."""
+    elsewhere: list[Rule] = field(default_factory=list)
     """Its repositories that are for other shares of the work."""
 
     @property
@@ -52,7 +53,7 @@ class Survey:
         self._ownership = Ownership(options.shard, self._tell)
         self._listings = Listings(self._inquiry)
         self._catalogs: dict[_Catalog, None] = {}
-        self._fruitless: dict[str, Rule] = {}
+        self._fruitless: dict[str, _Catalog] = {}
         """Those of which no image is known, though there are repositories; by `Rule.catalog`."""
         for rule in self._ownership.divide(rules)[0]:
             self._begin(rule)
@@ -89,10 +90,16 @@ class Survey:
         self._fruitless.pop(catalog, None)
 
     def conclude(self) -> None:
-        """Settle the rules as failed of which nothing was found, now that all is known."""
+        """Settle the rules as failed of which nothing was found, now that all is known.
+
+        Where other shares have repositories of them, those are asked first, until one of them
+        has something that matches.
+        """
         fruitless, self._fruitless = self._fruitless, {}
-        for rule in fruitless.values():
-            self._nothing_found(rule, "tag")
+        for catalog in fruitless.values():
+            self._catalogs[catalog] = None
+            catalog.over = False
+            self._look_elsewhere(catalog)
 
     def _begin(self, rule: Rule) -> None:
         if not rule.source.many_repositories:
@@ -117,18 +124,32 @@ class Survey:
         before = len(self.rules)
         self.rules += mine
         catalog.repositories += len(self.rules) - before
-        catalog.others += len(others)
+        catalog.elsewhere += others
         if page.rest is None:
             self._end(catalog)
-            self._conclude(catalog)
+            if not catalog.repositories and not catalog.elsewhere:
+                self._nothing_found(catalog.rule, "repository")
+            elif catalog.rule.source.many_tags:
+                self._fruitless[catalog_of(catalog.rule)] = catalog
 
-    def _conclude(self, catalog: _Catalog) -> None:
-        rule = catalog.rule
-        if not catalog.repositories + catalog.others:
-            self._nothing_found(rule, "repository")
-        elif catalog.repositories and not catalog.others and rule.source.many_tags:
-            # Whether something matches that is for other shares is for those to say.
-            self._fruitless[f"{rule.source} ({rule.origin})"] = rule
+    def _look_elsewhere(self, catalog: _Catalog) -> None:
+        if not catalog.elsewhere:
+            self._end(catalog)
+            self._nothing_found(catalog.rule, "tag")
+            return
+        rule = catalog.elsewhere.pop()
+        task = ListTags(rule.source.repository)
+        self._listings.ask(catalog, task, partial(self._seen_elsewhere, catalog, rule))
+
+    def _seen_elsewhere(self, catalog: _Catalog, rule: Rule, answer: Answer | MirrorError) -> None:
+        if catalog.over:
+            return
+        tags = answer.names if isinstance(answer, Names) else ()
+        matches = any(True for _ in singles(rule, covered(rule, tags)))
+        if matches or not isinstance(answer, Names | NotFound):  # of which its own share tells
+            self._end(catalog)
+        else:
+            self._look_elsewhere(catalog)
 
     def _nothing_found(self, rule: Rule, noun: str) -> None:
         if rule.terms is None or not rule.terms.allow_empty:

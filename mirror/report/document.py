@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from mirror.errors import UsageError
+from mirror.shard import Shard
 
 SCHEMA = "mirror.report/v1"
 
 # Keys that are left out where there is nothing to say.
-_LEFT_OUT = {"replaced", "rule", "recalled", "differences", "pruned", "shards"}
+_LEFT_OUT = {"replaced", "rule", "recalled", "differences", "pruned", "shards", "merged"}
 
 
 class Failure(msgspec.Struct, frozen=True, rename={"kind": "class"}):
@@ -132,6 +133,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline = Timeline()
     shards: tuple[Share, ...] = ()
     """The shares that it did, where that is not all."""
+    merged: bool = False
+    """Whether it is what several runs came to."""
     pruned: tuple[Prune, ...] = ()
     images: tuple[Image, ...]
 
@@ -172,6 +175,16 @@ def parse(content: bytes, name: str) -> Report:
         schema = msgspec.json.decode(content, type=dict[str, Any]).get("schema")
         if schema != SCHEMA:
             raise UsageError(f"{name}: {SCHEMA!r} is expected, found {schema!r}", hint=hint)
-        return msgspec.json.decode(content, type=Report)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        report = msgspec.json.decode(content, type=Report)
+        _check(report)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UsageError(f"{name}: no run report: {error}", hint=hint) from error
+    return report
+
+
+def _check(report: Report) -> None:
+    """Raise ValueError for what no run could have written."""
+    if (told := report.summary.images) != (named := len(report.images)):
+        raise ValueError(f"it tells of {told} images and names {named}")
+    for share in report.shards:
+        Shard(share.index, share.count)

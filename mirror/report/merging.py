@@ -6,10 +6,10 @@ could not be listed is told of by every share, and so once here.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mirror.report import document
-from mirror.report.document import Image, Report, Share, Summary
+from mirror.report.document import Image, Prune, Report, Share, Summary
 from mirror.report.timeline import Timeline
 
 # Seconds; more is no run.
@@ -22,10 +22,14 @@ _SUMS = (
 
 
 def merge(reports: Sequence[Report]) -> Report:
-    """Return one report of at least one; images come in the order of the reports."""
+    """Return one report of at least one; images come in the order of the reports.
+
+    A report that is given twice counts once.
+    """
     if len(reports) == 1:
         return reports[0]
-    in_time = sorted(reports, key=lambda report: report.started)
+    reports = [one for n, one in enumerate(reports) if one not in reports[:n]]
+    in_time = sorted(reports, key=_moment)
     images = _images(in_time, reports)
     offsets = [_seconds_between(in_time[0].started, report.started) for report in in_time]
     timeline = Timeline()
@@ -41,7 +45,8 @@ def merge(reports: Sequence[Report]) -> Report:
         summary=_summary(reports, images),
         timeline=timeline.document(),
         shards=tuple(sorted({share for report in reports for share in report.shards}, key=_order)),
-        pruned=tuple(dict.fromkeys(prune for report in reports for prune in report.pruned)),
+        pruned=_prunes(in_time),
+        merged=True,
         images=images,
     )
 
@@ -52,7 +57,7 @@ def missing(report: Report) -> list[str]:
     A report of one share alone does not claim to be of all.
     """
     told = {(share.index, share.count) for share in report.shards}
-    counts = dict.fromkeys(share.count for share in report.shards if len(told) > 1)
+    counts = dict.fromkeys(share.count for share in report.shards if report.merged)
     return [
         f"{index}/{count}"
         for count in counts
@@ -73,6 +78,19 @@ def _is_sane(timeline: document.Timeline) -> bool:
     """Whether a timeline is one that a run could have written."""
     longest = max((len(lane.requests) for lane in timeline.registries.values()), default=0)
     return timeline.bin_seconds > 0 and timeline.bin_seconds * longest < _LONGEST_RUN
+
+
+def _moment(report: Report) -> datetime:
+    """Return when a run began; one that does not say so has the last word."""
+    try:
+        return datetime.fromisoformat(report.started).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _prunes(in_time: Sequence[Report]) -> tuple[Prune, ...]:
+    last = {(one.destination, one.rule): one for report in in_time for one in report.pruned}
+    return tuple(last.values())
 
 
 def _order(share: Share) -> tuple[int, int]:

@@ -137,12 +137,24 @@ def render(report: Report, name: str, before: Report | None = None) -> str:
 
 def verdict(report: Report) -> tuple[str, str]:
     """Say in one word and one sentence how it went: ``good``, ``bad`` or ``late``."""
+    mood, sentence = _verdict(report)
+    if len(report.shards) == 1 and not report.merged:
+        (share,) = report.shards
+        sentence = f"Share {share.index} of {share.count}: {sentence[0].lower()}{sentence[1:]}"
+    return mood, sentence
+
+
+def _verdict(report: Report) -> tuple[str, str]:
     summary = report.summary
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
         return "bad", f"{failed} failed: somebody has to look."
     if lacking := missing(report):
         return "bad", f"Nobody told what became of share {', '.join(lacking)}."
+    known = summary.copied + summary.unchanged + summary.skipped
+    known += summary.deferred + summary.planned
+    if known != summary.images:
+        return "bad", f"What became of {summary.images - known} is not known to this version."
     if late := summary.deferred + sum(one.status == "deferred" for one in report.pruned):
         return "late", f"{late} left for the next run."
     if planned := summary.planned + sum(one.status == "planned" for one in report.pruned):

@@ -4,12 +4,13 @@ from typing import Any
 
 from mirror.cluster.book import Book
 from mirror.cluster.claims import Answer
-from mirror.cluster.message import Ending, News, Reply
+from mirror.cluster.message import News, Reply
 from mirror.cluster.unit import Unit, cut
 from mirror.errors import Bug
 from mirror.events import (
     BlobLanded,
     BlobStarted,
+    BlobStopped,
     Event,
     ImageSettled,
     Landing,
@@ -71,11 +72,11 @@ def test_a_unit_is_over_once_all_its_news_have_come() -> None:
     run = Run()
     unit = run.hand_out()
     run.book.hear(news(unit, 0))
-    run.book.ended(unit, Ending("x", 2, None), now=0.0)
+    run.book.finished(unit, now=0.0)
     run.book.close(now=1.0)
     assert run.over == []
     run.book.hear(news(unit, 1, image(unit, 0, Status.FAILED), moved=7,
-                       requests={("d.io", "HEAD"): 2}))  # fmt: skip
+                       requests={("d.io", "HEAD"): 2}, last=True))  # fmt: skip
     run.book.close(now=1.0)
 
     assert run.over == [unit]
@@ -88,14 +89,14 @@ def test_a_unit_whose_news_were_lost_is_done_again() -> None:
     run = Run()
     unit = run.hand_out()
     run.book.hear(news(unit, 0, image(unit, 0)))
-    run.book.ended(unit, Ending("x", 5, None), now=0.0)
+    run.book.hear(news(unit, 2, last=True))
+    run.book.finished(unit, now=0.0)
     run.book.close(now=29.0)
     assert run.book.under_way == 1
     run.book.close(now=31.0)
     others = [run.hand_out() for _ in range(2)]
     for other in others:
-        run.book.hear(news(other, 0, attempt=f"y{other.number}"))
-        run.book.ended(other, Ending(f"y{other.number}", 1, None), now=31.0)
+        run.book.hear(news(other, 0, attempt=f"y{other.number}", last=True))
     run.book.close(now=31.0)
 
     assert unit in [run.hand_out(), run.hand_out()]
@@ -168,3 +169,82 @@ def test_a_worker_that_needs_logins_is_noted() -> None:
     run.book.hear(news(unit, 0, needs_logins=True))
 
     assert run.book.wants_logins == [("tcp://x", "x")]
+
+
+def test_an_errand_that_failed_is_told_after_what_it_did() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0, image(unit, 0)))
+    run.book.hear(news(unit, 1, last=True, failure=Bug("no")))
+
+    assert run.book.close(now=0.0) is True
+    assert run.settled()[0] == ("d.io/0:0", Status.COPIED)
+    assert [status for _, status in run.settled()[1:]] == [Status.FAILED] * 19
+
+
+def test_a_unit_is_not_closed_by_the_news_of_who_ran_it_before() -> None:
+    run = Run()
+    unit = run.hand_out()
+    for number in range(5):
+        run.book.hear(news(unit, number))
+    run.book.hear(news(unit, 0, attempt="y"))
+    run.book.hear(news(unit, 2, attempt="y", last=True))
+
+    assert run.book.close(now=0.0) is False
+    assert run.book.under_way == 1
+
+
+def test_who_was_lost_cannot_come_back() -> None:
+    run = Run()
+    unit = run.hand_out()
+    run.book.hear(news(unit, 0))
+    run.book.hear(news(unit, 0, attempt="y"))
+    run.book.hear(news(unit, 0, image(unit, 0)))
+    run.book.hear(news(unit, 1, image(unit, 1), attempt="y"))
+
+    assert run.settled() == [("d.io/0:1", Status.COPIED)]
+
+
+def waiting(run: Run) -> tuple[Unit, Unit]:
+    """One brings a blob, the other waits for it."""
+    one, other = run.hand_out(), run.hand_out()
+    run.book.hear(news(one, 0, asks=(BLOB,)))
+    run.book.hear(news(other, 0, asks=(BLOB,), attempt="y"))
+    run.book.replies.clear()
+    return one, other
+
+
+def test_a_blob_of_a_unit_that_failed_is_for_the_next() -> None:
+    run = Run()
+    one, _ = waiting(run)
+    run.book.failed(one, Bug("no"))
+
+    assert run.book.replies == {"tcp://y": {"y": Reply("y", (Answer("y", BLOB, None),))}}
+
+
+def test_a_blob_that_did_not_arrive_is_for_the_next() -> None:
+    run = Run()
+    one, _ = waiting(run)
+    run.book.hear(news(one, 1, BlobStarted(HERE, DIGEST, 5), BlobStopped(HERE, DIGEST)))
+
+    assert run.book.replies == {"tcp://y": {"y": Reply("y", (Answer("y", BLOB, None),))}}
+
+
+def test_several_answers_to_one_worker_go_together() -> None:
+    run = Run()
+    other = (Registry("d.io"), Digest.of(b"y"))
+    run.book.hear(news(run.hand_out(), 0, asks=(BLOB, other)))
+
+    answers = (Answer("x", BLOB, None), Answer("x", other, None))
+    assert run.book.replies == {"tcp://x": {"x": Reply("x", answers)}}
+
+
+def test_a_unit_for_which_there_is_no_room_lets_others_pass() -> None:
+    lines = "a.io/a:1=d.io/a\nb.io/b:1=d.io/b\na.io/c:1=d.io/c"
+    units = [Unit(n, (rule,)) for n, rule in enumerate(
+        parse(documents=[Document("f", lines.encode())]))]  # fmt: skip
+    book = Book(Options(max_registry=2), print, Traffic(), over=print)
+    book.begin(units)
+    handed = [book.hand_out(3) for _ in range(3)]
+
+    assert [one[0].number for one in handed if one is not None] == [0, 2]

@@ -302,3 +302,81 @@ async def test_nothing_is_deleted_where_something_failed(
 
     assert "old" in target.store.tags("m/app-0")
     assert [str(one.outcome) for one in result.prunes] == ["refused"]
+
+
+async def test_after_the_first_failure_nothing_is_deleted_if_that_ends_the_run(
+    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    fill(source)
+    image(target, "m/app-0", "old", layer("old", 10))
+    source.faults.append(Fault(path="/app-5/manifests/1.0", status=403, times=9))
+    terms = Terms(prune=Prune(max_percent=50.0))
+    result = await spread(EVERYTHING, terms=terms, fail_fast=True)
+
+    assert result.statuses[Status.FAILED] == 1
+    assert result.prunes == []
+    assert "old" in target.store.tags("m/app-0")
+
+
+async def test_a_dry_run_deletes_nothing(
+    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+) -> None:
+    fill(source)
+    image(target, "m/app-0", "old", layer("old", 10))
+    result = await spread(EVERYTHING, terms=Terms(prune=Prune(max_percent=100.0)), dry_run=True)
+
+    assert [str(one.outcome) for one in result.prunes] == ["planned"]
+    assert writes(target) == []
+
+
+async def test_a_pattern_that_matches_nothing_fails_in_every_share(
+    spread: Run, source: EmbeddedRegistry
+) -> None:
+    fill(source)
+    for index in (1, 2):
+        (failed,) = (await spread("S/team/*:v*=T/m/*", shard=Shard(index, 2))).failures
+        assert "no tag matches" in str(failed.error)
+    image(source, "team/app-0", "v1", layer("x", 10))
+    shares = [await spread("S/team/*:v*=T/m/*", shard=Shard(index, 2)) for index in (1, 2)]
+
+    assert came_to(shares[0]) + came_to(shares[1]) == {("m/app-0:v1", Status.COPIED): 1}
+
+
+async def test_two_runs_on_one_cluster_do_not_hear_each_other(
+    spread: Run, source: EmbeddedRegistry
+) -> None:
+    fill(source)
+    results: list[Spread] = []
+
+    async def run(place: str) -> None:
+        results.append(await spread(f"S/team/*=T/{place}/*"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, "one")
+        tasks.start_soon(run, "two")
+
+    assert [len(result.images) for result in results] == [16, 16]
+    assert [len({image.destination for image in result.images}) for result in results] == [16, 16]
+
+
+async def test_what_a_listener_raises_comes_out_as_itself(
+    spread: Run, source: EmbeddedRegistry
+) -> None:
+    class Touchy(Spread):
+        def take(self, event: Event, at: float = 0.0) -> None:
+            raise ZeroDivisionError
+
+    fill(source)
+    with pytest.raises(ZeroDivisionError):
+        await spread("S/team/app-1=T/a", result=Touchy(datetime.now(UTC)))
+
+
+async def test_no_scheduler_is_told_before_anything_is_sent(source: EmbeddedRegistry) -> None:
+    mappings = Mappings()
+    mappings.document(Document("f", f"{source.host}/*=d.io/*".encode()))
+    for address, said in (("nonsense", "missing port"), ("foo://x:1", "unknown address scheme")):
+        with pytest.raises(UsageError, match=said):
+            await carry_out(
+                mappings.rules, Options(), print, Traffic(), Logins(), scheduler=address
+            )
+    assert source.log == []

@@ -36,7 +36,7 @@ def errand(terms: Terms | None, options: Options) -> Errand:
     mappings.document(Document("f", text.encode()), terms)
     assert not mappings.problems
     memory = {("d.io/a:2", ""): Remembered("s.io/a:1", DIGEST, DIGEST, True, False)}
-    return Errand("run", 3, tuple(mappings.rules), options, False, memory, None, True)
+    return Errand("run", 3, tuple(mappings.rules), options, False, None, memory, None, True)
 
 
 @pytest.mark.parametrize("terms", [None, TERMS])

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -64,17 +65,42 @@ async def test_all_that_is_wrong_is_said_before_anything_is_sent(filled: Embedde
     assert filled.log == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 60])
 async def test_what_an_event_handler_raises_ends_the_run(
-    filled: EmbeddedRegistry, target: EmbeddedRegistry
+    filled: EmbeddedRegistry, target: EmbeddedRegistry, count: int
 ) -> None:
+    heard = []
+
     def on_event(event: mirror.Event) -> None:
-        if isinstance(event, mirror.ImageSettled):
+        heard.append(event)
+        if len(heard) >= count:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await mirror.copy(f"{filled.host}/shop/*={target.host}/*", on_event=on_event)
 
     assert target.store.sessions == {}
+    assert len(heard) == count
+
+
+@pytest.mark.parametrize("options", [{"max_per_registry": 0}, {"retries": -1}, {"deadline": -1.0}])
+async def test_what_the_command_would_not_take_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(mirror.UsageError, match="less than it can be"):
+        await mirror.copy("a.io/b:1=c.io/d", mirror.Options(**options))
+
+
+async def test_a_listener_that_wants_to_be_awaited_is_refused() -> None:
+    async def on_event(event: mirror.Event) -> None:
+        raise AssertionError(event)
+
+    with pytest.raises(mirror.UsageError, match="not awaited"):
+        await mirror.copy("a.io/b:1=c.io/d", on_event=cast("Any", on_event))
+
+
+@pytest.mark.parametrize("odd", [("a.io/b:1", "c.io/d", "e.io/f"), b"a.io/b=c.io/d", 5, ("a",)])
+async def test_what_is_no_mapping_is_told_with_the_others(odd: object) -> None:
+    with pytest.raises(mirror.MappingError, match=r"<mappings>:2: .* is no mapping"):
+        await mirror.copy(cast("Any", ["a.io/b:1=c.io/d", odd]))
 
 
 async def test_runs_side_by_side_know_nothing_of_each_other(

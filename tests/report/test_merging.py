@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.errors import NotFound
+from mirror.errors import NotFound, UsageError
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -154,6 +154,56 @@ def test_one_report_is_what_it_is() -> None:
     report = told(settled("a:1"), settled("a:1"))
 
     assert merge([report]) is report
+
+
+def test_the_same_report_twice_is_one_and_no_whole() -> None:
+    share = told(*of_image("a:1", Status.COPIED), shard=Shard(1, 2))
+    merged = merge([share, share])
+
+    assert merged.summary.bytes_copied == 10
+    assert missing(merged) == ["2/2"]
+
+
+def test_a_share_by_itself_says_that_it_is_one() -> None:
+    assert verdict(told(settled("a:1"), shard=Shard(1, 3)))[1].startswith("Share 1 of 3: everyth")
+    assert verdict(told(settled("a:1")))[1].startswith("Everything")
+
+
+def test_what_became_of_a_tag_that_has_left_is_as_the_last_run_says() -> None:
+    failed = PruneSettled("d.io/a:9", "f:1", Pruning.FAILED)
+    gone = PruneSettled("d.io/a:9", "f:1", Pruning.PRUNED)
+    merged = merge([told(gone, later=60.0), told(failed)])
+
+    assert [one.status for one in merged.pruned] == ["pruned"]
+
+
+def test_when_a_run_began_is_a_moment_and_no_text() -> None:
+    earlier = msgspec.structs.replace(
+        told(settled("a:1", Status.FAILED)), started="2026-01-31T03:00:00+02:00"
+    )
+
+    assert merge([earlier, told(settled("a:1"))]).summary.failed == 0
+
+
+def test_a_status_of_a_later_version_is_no_success() -> None:
+    report = told(settled("a:1"), settled("b:1"))
+    odd = msgspec.structs.replace(report.images[0], status="exploded")
+    merged = merge([msgspec.structs.replace(report, images=(odd, report.images[1])), told()])
+
+    assert verdict(merged)[0] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"shards": [{"index": 5, "count": 2}]}, "5/2 is no share"),
+     ({"shards": [{"index": 1, "count": 99999999}]}, "is no share"),
+     ({"images": []}, "tells of 1 images and names 0")],
+)  # fmt: skip
+def test_what_no_run_could_have_written_is_refused(change: dict[str, object], said: str) -> None:
+    result = Result(BEGAN)
+    result.take(settled("a:1"))
+    with pytest.raises(UsageError, match=said):
+        parse(json.dumps({**json.loads(result.json(1.0)), **change}).encode(), "run.json")
 
 
 @pytest.mark.parametrize("odd", [{"started": "soon"}, {"started": "2026-01-31"},

@@ -39,6 +39,10 @@ def test_requests_are_counted_where_and_when_they_were_sent() -> None:
     }
 
 
+def test_several_requests_may_be_told_of_at_once() -> None:
+    assert told((0.5, RequestSent("d.io", "HEAD", 7))).lanes["d.io"].requests == [7]
+
+
 def test_a_blob_is_spread_over_the_time_that_it_took() -> None:
     assert told((1.0, BEGUN), (3.0, landed())).lanes["d.io"].bytes == [0, 50, 50, 0]
     assert told((0.5, BEGUN), (0.5, landed())).lanes["d.io"].bytes == [100]
