@@ -71,7 +71,7 @@ class Night:
 
 
 def _pages(names: int) -> int:
-    return max(1, -(-names // _PAGE))
+    return names // _PAGE + 1  # after a full page the next one is asked for
 
 
 def findings(_: int) -> Iterator[Finding]:

@@ -121,7 +121,7 @@ class Shared:
         if self.engine is sharing.Engine.DASK:
             return Cluster(self.scheduler)
         if self.scheduler is not None:
-            raise typer.BadParameter("--scheduler is for --engine dask")
+            raise typer.BadParameter("it is for --engine dask", param_hint="--scheduler")
         return None
 
     def logins(self) -> dict[str, Any]:

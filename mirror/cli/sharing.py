@@ -17,7 +17,7 @@ Share = Annotated[
         _SPREADING,
         "--shard",
         metavar="I/N",
-        meaning="Do only share I of N, the same in each run; auto: as a pod of an Indexed Job.",
+        meaning="Do only share I of N of the destination repositories; auto: in an Indexed Job.",
     ),
 ]
 
@@ -34,7 +34,7 @@ Engines = Annotated[
     option(
         _SPREADING,
         "--engine",
-        meaning="Where the work runs: in this process, or by the workers of a dask cluster.",
+        meaning="Who does the work: this process, or workers of a cluster (oci-mirror[dask]).",
     ),
 ]
 Scheduler = Annotated[
@@ -43,7 +43,7 @@ Scheduler = Annotated[
         _SPREADING,
         "--scheduler",
         metavar="ADDRESS",
-        meaning="The cluster's, such as tls://HOST:8786.  [default: one of this machine's cores]",
+        meaning="Such as tls://HOST:8786.  [default: a cluster of this machine's own cores]",
         show_default=False,
     ),
 ]
@@ -56,4 +56,4 @@ def share(text: str | None) -> Shard | None:
     try:
         return Shard.of_job(os.environ) if text == AUTO else Shard.parse(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(str(error), param_hint="--shard") from error

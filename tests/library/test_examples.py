@@ -17,7 +17,7 @@ EXAMPLES = re.findall(r"^## ([^\n]+)\n.*?^```python\n(.*?)^```\n\n^```text\n(.*?
 
 
 def test_every_block_of_the_page_is_an_example() -> None:
-    assert len(EXAMPLES) == PAGE.count("```python") == 6
+    assert len(EXAMPLES) == PAGE.count("```python") == 7
 
 
 @pytest.mark.parametrize(
