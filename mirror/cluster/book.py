@@ -5,7 +5,7 @@ can be handed out, and what is to be answered.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from mirror.cluster.account import Account
@@ -124,6 +124,15 @@ class Book:
             running.last = news
         if news.needs_logins:
             self.wants_logins.append((news.worker, news.attempt))
+
+    def present(self, workers: Collection[str]) -> None:
+        """Learn which workers there are; what another one was bringing is for the next.
+
+        Whoever waits for it may be the one who would have to do the lost one's unit again.
+        """
+        for attempt, worker in list(self._workers.items()):
+            if worker not in workers:
+                self._answer(self._claims.gone(attempt))
 
     def finished(self, unit: Unit, now: float) -> None:
         """Learn that a unit was carried out to its end; its last news may be on their way."""

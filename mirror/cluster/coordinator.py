@@ -243,6 +243,8 @@ class _Run:
     async def _follow(self, unit: Unit, future: "Future[None]") -> None:
         """Wait for the end of a unit, however often it has to be run."""
         error = await future.exception()
+        if unit not in self._futures:
+            return  # nobody wants it any more
         if error is not None:
             self._ended.append((unit, _failure(error)))
         elif future.cancelled():
@@ -281,7 +283,9 @@ class _Run:
         last_seen = anyio.current_time()
         while True:
             await anyio.sleep(_LOOK)
-            if await self._client.nthreads():
+            workers = await self._client.nthreads()
+            self._book.present(workers)
+            if workers:
                 last_seen = anyio.current_time()
             elif anyio.current_time() - last_seen > _ALONE:
                 self._broken = NetworkError(
@@ -322,6 +326,9 @@ class _Run:
 
     def _over(self, unit: Unit) -> None:
         """Learn that everything was told of a unit."""
+        # Dask may not have heard of it, from a worker that was lost since, and do it again.
+        if (future := self._futures.pop(unit, None)) is not None:
+            future.release()
         if self._ledger is not None:
             self._ledger.give_back(_destinations(unit))
 

@@ -248,3 +248,13 @@ def test_a_unit_for_which_there_is_no_room_lets_others_pass() -> None:
     handed = [book.hand_out(3) for _ in range(3)]
 
     assert [one[0].number for one in handed if one is not None] == [0, 2]
+
+
+def test_a_blob_of_a_worker_that_is_gone_is_for_the_next_at_once() -> None:
+    run = Run()
+    waiting(run)
+    run.book.present({"tcp://x", "tcp://y"})
+    assert run.book.replies == {}
+    run.book.present({"tcp://y"})
+
+    assert run.book.replies == {"tcp://y": {"y": Reply("y", (Answer("y", BLOB, None),))}}
