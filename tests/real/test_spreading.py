@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -128,11 +129,13 @@ def test_a_cluster_is_the_whole_though_a_worker_is_killed_half_way(
         rest, said = process.communicate(timeout=60)
 
         assert process.returncode == 0, said
-        assert len(rest.splitlines()) == REPOSITORIES * len(TAGS) - REPOSITORIES // 2
         assert content(one) == content(many)
         report, single = json.loads(spread.read_text()), json.loads(whole.read_text())
     told, expected = images(report, many), images(single, one)
     assert {one[:4] for one in told} == {one[:4] for one in expected}
-    assert {one[4] for one in told} <= {"copied", "unchanged"}
+    # What the lost worker brought in its last moments, and had not told of, is found there.
+    statuses = Counter(one[4] for one in told)
+    assert statuses.keys() <= {"copied", "unchanged"}
+    assert statuses["copied"] == len(rest.splitlines()) + REPOSITORIES // 2
     assert report["summary"]["images"] == REPOSITORIES * len(TAGS)
     assert PASSWORD not in said + rest + spread.read_text()
