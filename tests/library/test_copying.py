@@ -65,7 +65,7 @@ async def test_all_that_is_wrong_is_said_before_anything_is_sent(filled: Embedde
     assert filled.log == []
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 20, 60])
+@pytest.mark.parametrize("count", [1, 3, 20])
 async def test_what_an_event_handler_raises_ends_the_run(
     filled: EmbeddedRegistry, target: EmbeddedRegistry, count: int
 ) -> None:
@@ -109,14 +109,14 @@ async def test_runs_side_by_side_know_nothing_of_each_other(
     reports: dict[str, mirror.Report] = {}
 
     async def run(name: str) -> None:
-        reports[name] = await mirror.copy(f"{filled.host}/*={target.host}/{name}/*")
+        reports[name] = await mirror.copy(f"{filled.host}/web/*={target.host}/{name}/*")
 
     async with anyio.create_task_group() as group:
         for name in ("one", "two", "three"):
             group.start_soon(run, name)
 
     assert {name: report.summary.copied for name, report in reports.items()} == {
-        "one": 34, "two": 34, "three": 34,
+        "one": 6, "two": 6, "three": 6,
     }  # fmt: skip
 
 
