@@ -17,6 +17,6 @@ async def together() -> AsyncIterator[TaskGroup]:
     try:
         async with anyio.create_task_group() as tasks:
             yield tasks
-    except* Exception as bugs:  # noqa: BLE001 - groups end here; in them is one bug, or its echoes
+    except ExceptionGroup as bugs:
         bug = bugs.exceptions[0]
         raise bug from bug.__cause__
