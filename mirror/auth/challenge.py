@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-# A header is bounded by the transport already; this bounds what is made of it.
+# Characters that are read, and parameters that are kept of one challenge: real ones have
+# a few hundred and three.
+_HEADER_LIMIT = 16 * 1024
 _PARAMETER_LIMIT = 64
 
 
@@ -42,7 +44,10 @@ class Challenge:
 
 
 def parse(header: str) -> tuple[Challenge, ...]:
-    """Read every challenge; what cannot be read is passed over, never an error."""
+    """Read every challenge; what cannot be read is passed over, never an error.
+
+    What is beyond 16 KiB is not read.
+    """
     found: list[tuple[str, dict[str, str]]] = []
     for name, value in _items(header):
         if value is None:
@@ -74,21 +79,21 @@ class _Reader:
 
     def __init__(self) -> None:
         self._state = _State.BETWEEN
-        self._name = ""
-        self._value = ""
+        self._name: list[str] = []
+        self._value: list[str] = []
 
     def feed(self, character: str) -> Iterator[tuple[str, str | None]]:  # noqa: C901 - a table
         """Take the next character; give each scheme (without a value) or parameter it ends."""
         match self._state, character:
             case _State.ESCAPED, _:
-                self._value += character
+                self._value.append(character)
                 self._state = _State.QUOTED
             case _State.QUOTED, "\\":
                 self._state = _State.ESCAPED
             case _State.QUOTED, '"':
                 yield from self._end()
             case _State.QUOTED, _:
-                self._value += character
+                self._value.append(character)
             case _State.VALUE, '"' if not self._value:
                 self._state = _State.QUOTED
             case _State.VALUE, " " | "\t" if not self._value:
@@ -96,7 +101,7 @@ class _Reader:
             case _State.VALUE, "," | " " | "\t":
                 yield from self._end()
             case _State.VALUE, _:
-                self._value += character
+                self._value.append(character)
             case ((_State.WORD | _State.AFTER_WORD), "="):
                 self._state = _State.VALUE
             case ((_State.WORD | _State.AFTER_WORD), ","):
@@ -104,16 +109,16 @@ class _Reader:
             case _State.WORD, " " | "\t":
                 self._state = _State.AFTER_WORD
             case _State.WORD, _:
-                self._name += character
+                self._name.append(character)
             case _State.AFTER_WORD, " " | "\t":
                 pass
             case _State.AFTER_WORD, _:
                 yield from self._end_scheme()
-                self._name, self._state = character, _State.WORD
+                self._name, self._state = [character], _State.WORD
             case _State.BETWEEN, "," | " " | "\t" | '"' | "=":
                 pass
             case _State.BETWEEN, _:
-                self._name, self._state = character, _State.WORD
+                self._name, self._state = [character], _State.WORD
 
     def finish(self) -> Iterator[tuple[str, str | None]]:
         """Give what the end of the header ends."""
@@ -123,18 +128,18 @@ class _Reader:
             yield from self._end()
 
     def _end(self) -> Iterator[tuple[str, str | None]]:
-        yield self._name.lower(), self._value
-        self._name = self._value = ""
+        yield "".join(self._name).lower(), "".join(self._value)
+        self._name, self._value = [], []
         self._state = _State.BETWEEN
 
     def _end_scheme(self) -> Iterator[tuple[str, str | None]]:
-        yield self._name.lower(), None
-        self._name = ""
+        yield "".join(self._name).lower(), None
+        self._name = []
         self._state = _State.BETWEEN
 
 
 def _items(header: str) -> Iterator[tuple[str, str | None]]:
     reader = _Reader()
-    for character in header:
+    for character in header[:_HEADER_LIMIT]:
         yield from reader.feed(character)
     yield from reader.finish()

@@ -89,12 +89,10 @@ async def copy_and_tell(
     plan = None
     result = teller.result
     try:
-        async with (
-            interruptible() as interruption,
-            terminal.showing(teller.progress, teller.traffic, telling.progress),
-        ):
-            told = teller.take, teller.traffic
-            plan = await engine_of(cluster)(rules, options, *told, logins, verifying=verifying)
+        with interruptible() as interruption:
+            async with terminal.showing(teller.progress, teller.traffic, telling.progress):
+                told = teller.take, teller.traffic
+                plan = await engine_of(cluster)(rules, options, *told, logins, verifying=verifying)
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:

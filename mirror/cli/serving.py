@@ -27,7 +27,7 @@ def main(listen: str, *, catalog: bool) -> ExitCode:
 
 async def _serve(registry: EmbeddedRegistry, host: str, port: int) -> ExitCode:
     terminal = Terminal()
-    async with interruptible():
+    with interruptible():
         try:
             async with registry.running(host, port) as address:
                 terminal.say("Serving from memory; Ctrl-C ends it and forgets everything.")

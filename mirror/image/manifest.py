@@ -45,7 +45,10 @@ SIZE_LIMIT = 10 * 1024 * 1024
 # Indexes within indexes; real ones have two levels.
 DEPTH_LIMIT = 8
 
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[!-~]+)*")
+# RFC 6838, section 4.2, allows 127 characters on each side of the slash.  Quantifiers are
+# possessive, and a parameter holds no semicolon, so that no text takes more than one pass.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]++/[A-Za-z0-9!#$&^_.+-]++(?:; ?[!-:<-~]++)*+")
+_MEDIA_TYPE_LIMIT = 255
 # What registries answer when they know of no type at all.
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
@@ -229,13 +232,17 @@ def _type_of(document: _Document, stated: str) -> str:
 
     Raises ValueError for one that could not be said in a header.
     """
-    if document.media_type is not None and not _MEDIA_TYPE.fullmatch(document.media_type):
+    if document.media_type is not None and not _is_media_type(document.media_type):
         raise ValueError(f"{document.media_type[:100]!r} is no media type")
     if document.media_type:
         return document.media_type
-    if stated not in _VAGUE and _MEDIA_TYPE.fullmatch(stated):
+    if stated not in _VAGUE and _is_media_type(stated):
         return stated
     return OCI_INDEX if document.manifests is not None else OCI_MANIFEST
+
+
+def _is_media_type(text: str) -> bool:
+    return len(text) <= _MEDIA_TYPE_LIMIT and _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def _descriptors(found: Sequence[_Descriptor]) -> tuple[Descriptor, ...]:

@@ -4,7 +4,6 @@ Pure: the catalog and the tag lists are given.  `mirror.mapping.grammar` has
 checked that source and target fit each other.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -66,10 +65,10 @@ def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
     Names that cannot be tags are passed over: Artifactory lists digests, and
     Nexus empty names.
     """
-    matches = re.compile(_pattern(rule.source.tag or "*"), re.DOTALL).fullmatch
+    pattern = rule.source.tag or "*"
     covers = rule.terms.choice.covers if rule.terms is not None else None
     for tag in tags:
-        if is_tag(tag) and matches(tag) and (covers is None or covers(tag)):
+        if is_tag(tag) and matches(pattern, tag) and (covers is None or covers(tag)):
             yield tag
 
 
@@ -82,6 +81,22 @@ def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
         yield Rule(source, rule.target, rule.origin, rule.terms)
 
 
-def _pattern(glob: str) -> str:
-    """Turn ``v1.*`` into an expression; adjacent stars are one, or matching would explode."""
-    return ".*".join(re.escape(part) for part in re.split(r"\*+", glob))
+def matches(pattern: str, text: str) -> bool:
+    """Return whether a text is what a pattern says, in which ``*`` is any run of characters.
+
+    Takes one pass over the text, however many ``*`` there are: each part between
+    two of them is taken where it is found first, which leaves most to the parts after it.
+    """
+    first, *parts = pattern.split("*")
+    if not parts:
+        return text == pattern
+    last = parts.pop()
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    position, end = len(first), len(text) - len(last)
+    for part in parts:
+        position = text.find(part, position, end)
+        if position < 0:
+            return False
+        position += len(part)
+    return True

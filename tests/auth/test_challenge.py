@@ -82,3 +82,11 @@ def test_whatever_is_written_by_the_rules_is_read(
     )
 
     assert parse(header) == tuple(Challenge(*one) for one in written)
+
+
+def test_headers_without_an_end_are_read_as_far_as_real_ones_go() -> None:
+    header = ", ".join(['Bearer realm="' + "x" * 60_000] * 100)
+
+    (challenge,) = parse(header)
+
+    assert len(challenge.realm) < 16 * 1024

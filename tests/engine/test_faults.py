@@ -163,3 +163,20 @@ async def test_a_fault_that_stays_is_told_of_and_everything_else_arrives(
         "source" if side == "source" else "destination",
         CATEGORIES.get(name, "network"),
     )
+
+
+async def test_a_media_type_without_an_end_stops_nobody_else(
+    source: EmbeddedRegistry, mirrored: Copy
+) -> None:
+    simple(source, "a", "1")
+    simple(source, "b", "1")
+    content = b'{"schemaVersion": 2, "mediaType": "a/b%s\\u0001"}' % (b";a" * 60)
+    # Without a HEAD it is the digest of what comes that counts.
+    source.faults.append(Fault("HEAD", "/a/manifests/", 405, times=9))
+    source.faults.append(Fault("GET", "/a/manifests/", 200, {}, content, times=9))
+
+    result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
+
+    (failed,) = result.failures
+    assert "is no media type" in str(failed.error)
+    assert result.statuses[Status.COPIED] == 1

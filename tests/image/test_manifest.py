@@ -76,7 +76,18 @@ def test_the_document_knows_its_type_better_than_the_header(
     assert parsed(document, stated).media_type == media_type
 
 
-@pytest.mark.parametrize("bad", ["application/x\nfoo: bar", "x", "a/b c", "", "тип/x"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "application/x\nfoo: bar",
+        "x",
+        "a/b c",
+        "",
+        "тип/x",
+        "a/b" + ";a" * 60 + "\x01",
+        "a/" + "b" * 254,
+    ],
+)
 def test_a_media_type_that_no_header_could_say_is_refused_or_made_up_for(bad: str) -> None:
     if bad:
         with pytest.raises(InvalidManifest):

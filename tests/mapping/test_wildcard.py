@@ -1,6 +1,7 @@
 """What ``*`` stands for, given the names there are."""
 
 from dataclasses import replace
+from re import fullmatch
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Document, Rule, parse
-from mirror.mapping.wildcard import covered, pair, repositories, singles
+from mirror.mapping.wildcard import covered, matches, pair, repositories, singles
 
 
 def rule(line: str) -> Rule:
@@ -50,6 +51,17 @@ def test_a_pattern_of_many_stars_costs_no_more_than_one() -> None:
     many = rule(f"a.io/b:{'*' * 60}x=c.io/d")
 
     assert not list(covered(many, ["a" * 128]))
+
+
+def test_parts_between_stars_cost_no_more_than_one_pass() -> None:
+    many = rule("a.io/b:a*-*-*-*-*-*-*-*-*-*-*-*c=d.io/e")
+
+    assert not list(covered(many, ["a" + "-" * 127]))
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=10))
+def test_a_star_is_any_run_of_characters(pattern: str, text: str) -> None:
+    assert matches(pattern, text) == (fullmatch(pattern.replace("*", ".*"), text) is not None)
 
 
 @pytest.mark.parametrize(
