@@ -8,7 +8,7 @@ from typing import Self
 
 import anyio
 
-from mirror.errors import DigestMismatch, MirrorError
+from mirror.errors import DigestMismatch, MirrorError, SizeMismatch
 from mirror.events import Traffic
 from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
@@ -159,10 +159,12 @@ class Body:
                 scope.deadline = math.inf
                 chunk = self._take_first() or await anext(reading, b"")
                 while chunk:
-                    update(chunk)
-                    traffic.moved += len(chunk)
+                    # An upload that breaks off cancels this wait, and the chunk is lost with
+                    # it: only afterwards it is counted, and at once kept.
                     if self._throttle is not None:
                         await self._throttle(len(chunk))
+                    update(chunk)
+                    traffic.moved += len(chunk)
                     if kept is not None:
                         kept.append(chunk)
                         if verifier.received > _KEPT_LIMIT:
@@ -173,11 +175,17 @@ class Body:
                     scope.deadline = math.inf
                     chunk = await anext(reading, b"")
                 verifier.finish()
+                self._check_promise(cut=cut)
         except Exception as error:
             if reading is self._reading:  # and not one that was given up meanwhile
                 self.error = error
             raise
         scope.deadline = anyio.current_time() + self._timeouts.commit
+
+    def _check_promise(self, *, cut: bool) -> None:
+        """Raise SizeMismatch rather than let a registry wait for bytes that do not come."""
+        if not cut and self._given != self._promised:
+            raise SizeMismatch(expected=self._promised, actual=self._given)
 
     async def _piece(self, length: int) -> AsyncIterator[bytes]:
         """Cut the stream; what a chunk has too much is kept for the next piece."""
