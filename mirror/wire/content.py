@@ -34,7 +34,8 @@ def ask_blob(
     if first or last is not None:
         until = last if last is not None else ""
         headers = {**_PLAIN, "Range": f"bytes={first}-{until}"}
-    return Request(method, f"/v2/{repository.path}/blobs/{digest}", headers)
+    path = f"/v2/{repository.path}/blobs/{digest}"
+    return Request(method, path, headers, blob=method == "GET")
 
 
 def ask_repository(repository: Repository) -> Request:

@@ -4,10 +4,9 @@ Distribution specification, "Listing tags"; the catalog is the older Docker
 registry API's.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import msgspec
 
@@ -15,6 +14,7 @@ from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
+from mirror.wire import link
 from mirror.wire.address import join
 from mirror.wire.fault import one_line
 from mirror.wire.message import Reply, Request
@@ -28,8 +28,8 @@ PAGE_LIMIT = 64 * 1024 * 1024
 # Empty pages in a row, after which there seems to be no end to them.
 _EMPTY_LIMIT = 100
 
-_LINK = re.compile(r"<([^>]*)>([^,]*)")
-_NEXT = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
+# Bytes of all Link headers of an answer together.
+_LINK_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Listing:
         self._path = path
         self._url: str | None = f"{path}?n={PAGE_SIZE}"
         self._asked: set[str | None] = set()
+        self._followed = False
         self._empty = 0
         self._names: set[str] = set()
         self.described: dict[str, Descriptor] = {}
@@ -83,7 +84,8 @@ class Listing:
         """Ask for the next page."""
         assert self._url is not None, "a listing that is over has no next page"
         # Some registries walk over all they have before they say a word.
-        return Request("GET", self._url, {"Accept-Encoding": "identity"}, slow=True)
+        headers = {"Accept-Encoding": "identity"}
+        return Request("GET", self._url, headers, slow=True, lists=True)
 
     def refused(self, reply: Reply) -> bool:
         """Take an unhappy answer to `request`; return whether to send another.
@@ -106,11 +108,17 @@ class Listing:
         except (msgspec.MsgspecError, RecursionError) as error:
             kind = one_line(reply.media_type) or "something unnamed"
             raise RegistryError(f"{kind} came instead of a list: {error}") from error
+        if self._followed and page.tags is None and page.repositories is None:
+            raise RegistryError(
+                "the list goes on at an address that names nothing",
+                hint="A proxy in front of the registry may have changed its Link header.",
+            )
         names = [name for name in (page.tags or page.repositories or ()) if name]
         new = tuple(dict.fromkeys(name for name in names if name not in self._names))
         self._names.update(new)
         self.described |= _described(page.manifest)
-        following = next_page(reply)
+        following = next_page(reply, self._path)
+        self._followed = following is not None
         if following is None and len(names) == PAGE_SIZE:
             following = f"{self._path}?n={PAGE_SIZE}&last={quote(names[-1])}"
         self._empty = 0 if names else self._empty + 1
@@ -152,24 +160,32 @@ def catalog() -> Listing:
     return Listing("/v2/_catalog")
 
 
-def next_page(reply: Reply) -> str | None:
-    """Return where the next page is, absolute; None after the last.
+def next_page(reply: Reply, path: str) -> str | None:
+    """Return where the next page of the list at ``path`` is; None after the last.
 
-    Raises RegistryError if that is elsewhere: a list cut short in silence would
-    be a catalog that is copied in part.
+    An address outside of the list, as a proxy that changes paths may make one, is not
+    followed: the list itself is asked to go on after the name that the address says.
+    Raises RegistryError if there is none, and for another host: a list cut short in
+    silence would be a catalog that is copied in part.
     """
-    for target in _links(reply.headers.get("Link", "")):
-        address = join(reply.url, target)
-        if address.hostname != urlsplit(reply.url).hostname:
-            raise RegistryError(
-                f"the list goes on at another host, {address.hostname}",
-                hint="The registry, or the proxy before it, does not know its own address.",
-            )
+    if len(reply.link) > _LINK_LIMIT:
+        raise RegistryError(f"the list names its next page in more than {_LINK_LIMIT} bytes")
+    targets = (target for target, relations in link.parse(reply.link) if "next" in relations)
+    if (target := next(targets, None)) is None:
+        return None
+    address, here = join(reply.url, target), urlsplit(reply.url)
+    if address.hostname != here.hostname:
+        raise RegistryError(
+            f"the list goes on at another host, {address.hostname}",
+            hint="The registry, or the proxy before it, does not know its own address.",
+        )
+    if address.path in (path, here.path):
         return address.geturl()
-    return None
-
-
-def _links(header: str) -> Iterator[str]:
-    for link in _LINK.finditer(header):
-        if _NEXT.search(link[2]):
-            yield link[1]
+    asked = parse_qs(address.query)
+    if "last" not in asked:
+        raise RegistryError(
+            f"the list goes on outside of itself, at {one_line(address.path)}",
+            hint="A proxy in front of the registry may have changed its Link header.",
+        )
+    after: dict[str, str] = {name: asked[name][0] for name in ("n", "last") if name in asked}
+    return f"{path}?{urlencode(after)}"

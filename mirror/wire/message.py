@@ -34,6 +34,10 @@ class Request:
     """Whether the answer may begin as late as that to the last byte of a blob."""
     urgent: bool = False
     """Whether it goes out even while the host is left alone."""
+    blob: bool = False
+    """Whether a blob's bytes travel with it, which may take as long as they move."""
+    lists: bool = False
+    """Whether the answer is a list, of which a registry may show strangers a part."""
     reads: tuple[str, ...] = ()
     """Other repositories of the registry that it takes content from, by their paths."""
 
@@ -44,6 +48,7 @@ class Request:
                 object.__setattr__(self, "length", len(self.body))
             return
         object.__setattr__(self, "repeatable", False)
+        object.__setattr__(self, "blob", True)
         if self.length is None:
             raise ValueError("a stream needs a length")
 
@@ -62,6 +67,8 @@ class Reply:
     reason: str = ""
     challenge: str = ""
     """Every WWW-Authenticate header, joined by commas."""
+    link: str = ""
+    """Every Link header, joined by commas."""
     redirected: bool = False
     """Whether somebody else answers, to whom the registry sent us."""
     attempts: int = 1

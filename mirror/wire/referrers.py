@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 
+import msgspec
+
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.digesttag import fallback_tag
@@ -76,7 +78,7 @@ class Referrers:
         self._subject = subject
         self._fallback = fallback
         self._state = _State.ASKING if listed else self._after_list()
-        self._url = f"/v2/{repository.path}/referrers/{subject}"
+        self._path = self._url = f"/v2/{repository.path}/referrers/{subject}"
         self._asked: set[str] = set()
 
     @property
@@ -90,7 +92,7 @@ class Referrers:
             return ask_manifest(self._repository, fallback_tag(self._subject))
         self._asked.add(self._url)
         headers = {"Accept": OCI_INDEX, "Accept-Encoding": "identity"}
-        return Request("GET", self._url, headers)
+        return Request("GET", self._url, headers, lists=True)
 
     def answered(self, reply: Reply, content: bytes) -> bool:
         """Take the answer to the last request; False if it is a refusal.
@@ -123,9 +125,11 @@ class Referrers:
             try:
                 self._take(self._list_in(reply, content))
             except RegistryError:
+                if self._followed:
+                    raise
                 elsewhere = True  # as from one who answers anything to everything
             else:
-                following = next_page(reply)
+                following = next_page(reply, self._path)
                 if following is None or following in self._asked:
                     self._state = self._after_list()
                 else:
@@ -134,15 +138,21 @@ class Referrers:
         if reply.status == HTTPStatus.NOT_FOUND and failure(reply, content).code in _NOTHING_THERE:
             self._state = self._after_list()  # it knows the question
             return True
-        begun = len(self._asked) > 1
-        if begun or (not elsewhere and reply.status not in _NO_LIST):
+        if self._followed or (not elsewhere and reply.status not in _NO_LIST):
             return False
         self.listed = False
         self._state = self._after_list()
         return True
 
+    @property
+    def _followed(self) -> bool:
+        """Whether the last request was for a page after the first."""
+        return len(self._asked) > 1
+
     def _list_in(self, reply: Reply, content: bytes) -> Manifest:
         page = Manifest.parse(content, reply.media_type)
+        if self._followed and msgspec.json.decode(content).get("manifests") is None:
+            raise RegistryError("the list goes on at an address that names nothing")
         if page.media_type != OCI_INDEX or self._is_subject(content):
             raise RegistryError(f"{page.media_type} came instead of a list of referrers")
         return page

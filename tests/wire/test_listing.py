@@ -2,6 +2,7 @@
 
 import json
 from itertools import repeat
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,11 @@ from mirror.wire.message import Reply
 
 HERE = "https://r.io/v2/app/tags/list?n=1000"
 APP = Repository.parse("r.io/app")
+PATH = "/v2/app/tags/list"
 
 
 def reply(link: str = "") -> Reply:
-    return Reply(200, HERE, {"Link": link} if link else {})
+    return Reply(200, HERE, link=link)
 
 
 def page(*names: str | None) -> bytes:
@@ -40,21 +42,26 @@ def test_a_list_of_one_page_is_over_after_it() -> None:
      '<https://r.io/v2/app/tags/list?last=b&n=2>; rel="next"',
      "<?last=b&n=2>;rel=next",
      '<list?last=b&n=2>; title="x"; rel="next"',
-     '</v2/x>; rel="prev", </v2/app/tags/list?last=b&n=2>; rel="next"'],
+     '</v2/x>; rel="prev", </v2/app/tags/list?last=b&n=2>; rel="next"',
+     '</help>; rel="help", </v2/app/tags/list?last=b&n=2>; rel="prefetch Next"',
+     '</v2/app/tags/list?last=b&n=2>; title="a, <b>; rel=up"; rel=next',
+     '</v2/other/tags/list?n=2&last=b>; rel="next"',
+     '</proxy/v2/app/tags/list?n=2&last=b>; rel="next"'],
 )  # fmt: skip
 def test_the_next_page_is_where_the_link_says(link: str) -> None:
     listing = tags_of(APP)
     listing.page(reply(link), page("a", "b"))
 
     assert not listing.over
-    assert listing.request().url.endswith("tags/list?last=b&n=2")
+    asked = urlsplit(listing.request().url)
+    assert (asked.path, parse_qs(asked.query)) == (PATH, {"last": ["b"], "n": ["2"]})
     assert listing.page(reply(), page("c")) == ("c",)
     assert listing.over
 
 
 @pytest.mark.parametrize("link", ["", "nonsense", "<x>", '</v2/x>; rel="prev"'])
 def test_what_leads_nowhere_is_the_end(link: str) -> None:
-    assert next_page(reply(link)) is None
+    assert next_page(reply(link), PATH) is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,37 @@ def test_an_empty_list_has_many_spellings(content: bytes) -> None:
 @pytest.mark.parametrize("link", ["https://evil.io/x", "https://[::1/x", "https://r.io:99999/x"])
 def test_a_list_that_goes_on_where_it_cannot_is_an_error_and_not_the_end(link: str) -> None:
     with pytest.raises(RegistryError):
-        next_page(reply(f'<{link}>; rel="next"'))
+        next_page(reply(f'<{link}>; rel="next"'), PATH)
+
+
+@pytest.mark.parametrize("link", ["</v2/other/tags/list?next_page=x>", "</v2/_catalog>", "</>"])
+def test_a_list_that_goes_on_outside_of_itself_is_not_followed_there(link: str) -> None:
+    with pytest.raises(RegistryError, match="outside of itself"):
+        next_page(reply(f'{link}; rel="next"'), PATH)
+
+
+@pytest.mark.parametrize("content", [b'{"tags": null}', b"{}", b'{"errors": []}'])
+def test_nothing_at_the_address_of_the_next_page_is_an_error_and_not_the_end(
+    content: bytes,
+) -> None:
+    listing = tags_of(APP)
+    listing.page(reply("<?last=a>; rel=next"), page("a"))
+
+    with pytest.raises(RegistryError, match="names nothing"):
+        listing.page(reply(), content)
+
+
+def test_nothing_after_a_full_page_is_the_end() -> None:
+    listing = tags_of(APP)
+    listing.page(reply(), page(*(f"t{n}" for n in range(1000))))
+
+    assert listing.page(reply(), b'{"tags": null}') == ()
+    assert listing.over
+
+
+def test_links_without_an_end_are_an_error() -> None:
+    with pytest.raises(RegistryError, match="more than 16384 bytes"):
+        next_page(reply("<" * 65_000), PATH)
 
 
 def test_a_full_page_without_a_link_is_asked_on() -> None:

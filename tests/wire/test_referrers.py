@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirror.errors import InvalidManifest
+from mirror.errors import InvalidManifest, RegistryError
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from mirror.image.reference import Repository
@@ -16,9 +16,8 @@ LIST = f"/v2/team/app/referrers/{SUBJECT}"
 TAG = f"/v2/team/app/manifests/sha256-{SUBJECT.hex}"
 
 
-def reply(status: int, url: str = LIST, media_type: str = OCI_INDEX, **more: str) -> Reply:
-    headers = {"Content-Type": media_type, **more}
-    return Reply(status, f"https://r.io{url}", headers)
+def reply(status: int, url: str = LIST, media_type: str = OCI_INDEX, link: str = "") -> Reply:
+    return Reply(status, f"https://r.io{url}", {"Content-Type": media_type}, link=link)
 
 
 def names(asking: Referrers) -> list[str]:
@@ -29,7 +28,7 @@ def test_a_list_is_read_page_by_page() -> None:
     asking = Referrers(HERE, SUBJECT)
 
     assert asking.request().url == LIST
-    assert asking.answered(reply(200, Link=f'<{LIST}?last=x>; rel="next"'), page("a", "b"))
+    assert asking.answered(reply(200, link=f'<{LIST}?last=x>; rel="next"'), page("a", "b"))
     assert asking.request().url == f"https://r.io{LIST}?last=x"
     assert asking.answered(reply(200), page("b", "c"))
 
@@ -40,7 +39,7 @@ def test_a_list_is_read_page_by_page() -> None:
 
 def test_a_registry_that_sends_the_same_page_for_ever_is_asked_once_more() -> None:
     asking = Referrers(HERE, SUBJECT)
-    again = reply(200, Link=f'<{LIST}?n=1>; rel="next"')
+    again = reply(200, link=f'<{LIST}?n=1>; rel="next"')
     asking.request()
     asking.answered(again, page("a"))
     asking.request()
@@ -84,10 +83,20 @@ def test_who_is_known_to_have_no_lists_is_asked_for_the_tag_at_once() -> None:
 def test_a_page_that_is_missing_is_not_the_end_of_the_list() -> None:
     asking = Referrers(HERE, SUBJECT)
     asking.request()
-    asking.answered(reply(200, Link=f'<{LIST}?n=2>; rel="next"'), page("a"))
+    asking.answered(reply(200, link=f'<{LIST}?n=2>; rel="next"'), page("a"))
     asking.request()
 
     assert not asking.answered(reply(404), b"")
+
+
+def test_nothing_at_the_address_of_the_next_page_is_not_the_end_of_the_list() -> None:
+    asking = Referrers(HERE, SUBJECT)
+    asking.request()
+    asking.answered(reply(200, link=f'<{LIST}?n=2>; rel="next"'), page("a"))
+    asking.request()
+
+    with pytest.raises(RegistryError, match="names nothing"):
+        asking.answered(reply(200), b'{"schemaVersion": 2, "manifests": null}')
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
