@@ -99,6 +99,13 @@ class AuthFile:
             return self._credential(entry)
         return Helper(self._store, _server(repository)) if self._store else None
 
+    def below(self, repository: Repository) -> Iterator[Credential]:
+        """Give the credentials that are for parts of a registry only."""
+        hosts = _host_names(repository)
+        for key, entry in self._auths.items():
+            if entry != _Entry() and any(key.startswith(f"{host}/") for host in hosts):
+                yield self._credential(entry)
+
     def _entry(self, repository: Repository) -> _Entry | None:
         for key in _keys(repository):
             if (entry := self._auths.get(key)) is not None and entry != _Entry():

@@ -96,7 +96,24 @@ class Keychain:
                 found = await self._ask(found)
             if found is not None:
                 return found
-        return self._account(repository)
+        return self._account(repository) or self._below(repository)
+
+    def _below(self, repository: Repository) -> Credential | None:
+        """Return the login for a whole registry where only parts of it have one.
+
+        Its catalog shows each login what that login may see.  Raises Denied where
+        several are known, none of which would see all.
+        """
+        if repository.path:
+            return None
+        known = dict.fromkeys(one for file in self._files for one in file.below(repository))
+        if len(known) > 1:
+            raise Denied(
+                f"{len(known)} logins are known for parts of {repository.registry}, none for all",
+                hint="Its catalog shows each of them a part: give one that may see all of it, by "
+                "--src-creds or --dest-creds, or name each repository.",
+            )
+        return next(iter(known), None)
 
     async def _ask(self, helper: Helper) -> Credential | None:
         async with self._one_at_a_time:

@@ -62,7 +62,9 @@ class Authorizing:
                 yield reply
             return
         scopes = self._scopes(request, scope)
-        login = await self._login(self._endpoint.challenge, repository, scopes)
+        login = await self._login(repository, scopes)
+        if request.lists and not login:
+            await self._check_nothing_is_known(repository)
         async with self._endpoint.ask(_with_login(request, login)) as reply:
             renewed = None
             # What somebody else says, where a redirect led, is nothing about our login.
@@ -80,17 +82,23 @@ class Authorizing:
         others = () if self._one_scope else tuple(Scope.pull(path) for path in request.reads)
         return merge((scope, *others))
 
-    async def _login(
-        self, challenge: Challenge | None, repository: Repository, scopes: Scopes
-    ) -> str:
-        """Return the Authorization to send, empty for none."""
-        if challenge is None:
-            return ""
+    async def _login(self, repository: Repository, scopes: Scopes) -> str:
+        """Return the Authorization to send, empty for none.
+
+        A login that is known is shown from the start, with its password where the
+        registry has asked for nothing: one that lets strangers in may show them a part
+        of its lists, and say of the rest that it is not there.
+        """
         credential = await self._keychain.find(repository, self._side)
         if credential is not None and credential.registry_token:
             return f"Bearer {credential.registry_token}"
-        if challenge.scheme == "basic":
-            return await self._basic(credential)
+        challenge = self._endpoint.challenge
+        if challenge is None or challenge.scheme == "basic":
+            basic = await self._basic(credential)
+            # Only who was shown a login may have said how it wants another one.
+            challenge = self._endpoint.challenge
+            if challenge is None or challenge.scheme == "basic":
+                return basic
         base = await self._endpoint.address()
         return f"Bearer {await self._tokens.get(challenge, base, scopes, credential)}"
 
@@ -100,30 +108,51 @@ class Authorizing:
             return ""
         async with self._proving:
             if credential not in self._proven | self._refused:
-                url = f"{await self._endpoint.address()}/v2/"
-                ping = Request("GET", url, {"Authorization": credential.basic})
-                async with self._endpoint.ask(ping) as reply:
-                    refused = reply.status == HTTPStatus.UNAUTHORIZED
-                (self._refused if refused else self._proven).add(credential)
+                await self._prove(credential)
         if credential in self._refused:
             raise Denied(f"401 Unauthorized: the login of {credential.username!r} is refused")
         return credential.basic
+
+    async def _prove(self, credential: Credential) -> None:
+        """Find out whether a password is taken; the registry may say that it wants tokens."""
+        url = f"{await self._endpoint.address()}/v2/"
+        ping = Request("GET", url, {"Authorization": credential.basic})
+        async with self._endpoint.ask(ping) as reply:
+            refused = reply.status == HTTPStatus.UNAUTHORIZED
+            asked = choose(parse(reply.challenge)) if refused else None
+        if self._endpoint.challenge is None and asked is not None and asked.scheme == "bearer":
+            self._endpoint.challenge = asked
+        else:
+            (self._refused if refused else self._proven).add(credential)
+
+    async def _check_nothing_is_known(self, repository: Repository) -> None:
+        """Raise Denied where a list would be read without the login that is known for it."""
+        if await self._keychain.find(repository, self._side) is not None:
+            raise Denied(
+                "the login that is known cannot be shown here, as the registry asks for none",
+                hint="A list that is read without it may be a part. Give a user with a password, "
+                "by --src-creds or --dest-creds.",
+            )
 
     async def _renew(
         self, reply: Reply, login: str, repository: Repository, scopes: Scopes
     ) -> str | None:
         """Return another Authorization to try after this 401, if there is one."""
         asked = choose(parse(reply.challenge))
-        challenge = self._endpoint.challenge or asked
+        known = self._endpoint.challenge
+        challenge = known or asked
         if challenge is None:
             return None
         self._endpoint.challenge = challenge
         credential = await self._keychain.find(repository, self._side)
-        if login.startswith("Basic ") or (login and credential and credential.registry_token):
+        unasked = known is None and challenge.scheme == "bearer"
+        if login.startswith("Basic ") and not unasked:
             return None  # it is what it is, and would be refused again
+        if login and credential and credential.registry_token:
+            return None
         self._tokens.forget(login.removeprefix("Bearer "))
         wider = merge((*scopes, *_stated(asked)))
-        renewed = await self._login(challenge, repository, wider)
+        renewed = await self._login(repository, wider)
         return renewed or None
 
 
