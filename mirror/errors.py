@@ -22,6 +22,8 @@
     │   └── InvalidManifest        what it gave is no manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
     │   ├── Truncated              not all of it
+    │   │   └── TooSlow            not all of it in time
+    │   │       └── DeadlinePassed not before the run's deadline; deferred, not failed
     │   ├── Dropped                the connection had been closed before we used it again
     │   ├── Unreachable            nothing has come back for a while; it is not asked any more
     │   └── Untrusted              from somebody we cannot believe in
@@ -270,6 +272,19 @@ class NetworkError(MirrorError):
 
 class Truncated(NetworkError):
     """An answer began and did not end."""
+
+
+class TooSlow(Truncated):
+    """An answer that carries no blob was not complete in the time that it may take."""
+
+    hint = "Check the registry; --request-timeout lets its answers take longer."
+
+
+class DeadlinePassed(TooSlow):
+    """An answer was waited for when the run's deadline came, and was not complete soon after."""
+
+    retryable = False
+    hint = "Run again: only what is left is done."
 
 
 class Dropped(NetworkError):

@@ -17,12 +17,14 @@ COLLECTIONS = (20_000, 20, 100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds of silence after which a connection is given up; a body may take for ever."""
+    """Seconds after which a connection is given up; a blob may take for ever if it moves."""
 
     connect: float = 10.0
     """Until a connection stands."""
     stall: float = 30.0
     """Until the next byte comes, or the next chunk is taken."""
+    answer: float = 60.0
+    """Until an answer that carries no blob is complete; not less than a silence."""
     commit: float = 900.0
     """After the last byte of a blob, which registries hash and move before they answer."""
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import typer
 
+from mirror.cli import limit_options, sharing, trust, values
 from mirror.cli import parameters as given
-from mirror.cli import sharing, trust, values
 from mirror.options import (
     DEFAULT_MAX_PER_REGISTRY,
     DEFAULT_RETRIES,
@@ -63,14 +63,15 @@ class Shared:
     engine: sharing.Engines = sharing.Engine.LOCAL
     scheduler: sharing.Scheduler = None
     recheck: given.Recheck = given.DEFAULT_RECHECK
-    max_per_registry: given.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
-    max_registry: given.MaxRegistry = None
-    retries: given.Retries = DEFAULT_RETRIES
-    stall_timeout: given.StallTimeout = DEFAULT_TIMEOUTS.stall
-    connect_timeout: given.ConnectTimeout = DEFAULT_TIMEOUTS.connect
-    commit_timeout: given.CommitTimeout = DEFAULT_TIMEOUTS.commit
-    limit_rate: given.LimitRate = None
-    deadline: given.Deadline = None
+    max_per_registry: limit_options.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
+    max_registry: limit_options.MaxRegistry = None
+    retries: limit_options.Retries = DEFAULT_RETRIES
+    stall_timeout: limit_options.StallTimeout = DEFAULT_TIMEOUTS.stall
+    request_timeout: limit_options.RequestTimeout = DEFAULT_TIMEOUTS.answer
+    connect_timeout: limit_options.ConnectTimeout = DEFAULT_TIMEOUTS.connect
+    commit_timeout: limit_options.CommitTimeout = DEFAULT_TIMEOUTS.commit
+    limit_rate: limit_options.LimitRate = None
+    deadline: limit_options.Deadline = None
     authfile: trust.Authfile = None
     src_creds: trust.SourceCredentials = field(default=None, repr=False)
     dest_creds: trust.DestinationCredentials = field(default=None, repr=False)
@@ -102,7 +103,10 @@ class Shared:
             max_registry=self.max_registry,
             retries=self.retries,
             timeouts=Timeouts(
-                connect=self.connect_timeout, stall=self.stall_timeout, commit=self.commit_timeout
+                connect=self.connect_timeout,
+                stall=self.stall_timeout,
+                answer=self.request_timeout,
+                commit=self.commit_timeout,
             ),
             limit_rate=values.rate(rate) if rate is not None else None,
             deadline=values.deadline(deadline) if deadline is not None else None,

@@ -132,4 +132,5 @@ async def carry_out(
             tell_plan,
             fail_fast=options.fail_fast,
             deadline=options.deadline,
+            hasten=registries.hasten,
         )

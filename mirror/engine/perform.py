@@ -91,7 +91,8 @@ class Performer:
                 return await self._carry_out(task, effort)
             except MirrorError as error:
                 # Only who reads an answer to its end sees these, so they are asked again here.
-                if isinstance(error, Truncated) and cut < self._patience.retries:
+                again = isinstance(error, Truncated) and error.retryable
+                if again and cut < self._patience.retries:
                     await self._patience.sleep(self._patience.wait_after(cut))
                     cut += 1
                 elif _may_differ(error) and wrong < min(1, self._patience.retries):

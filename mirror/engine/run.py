@@ -54,6 +54,7 @@ async def run(
     *,
     fail_fast: bool = False,
     deadline: float | None = None,
+    hasten: Callable[[], None] = lambda: None,
 ) -> None:
     """Carry out everything the planner asks for; return when nothing is left.
 
@@ -64,13 +65,13 @@ async def run(
     A task that raises has failed and the others go on, unless ``fail_fast``; what
     is no MirrorError is told as a Bug.  An exception out of the planner, the
     schedule or ``tell`` ends the run.  After ``deadline`` seconds nothing new is
-    begun; what has begun is carried to its end.
+    begun; what has begun is carried to its end, and ``hasten`` is called so that it gets there.
     """
     running = _Run(planner, schedule, perform, tell, fail_fast=fail_fast)
     try:
         async with together() as tasks:
             if deadline is not None:
-                tasks.start_soon(running.close_at, anyio.current_time() + deadline)
+                tasks.start_soon(running.close_at, anyio.current_time() + deadline, hasten)
             await running.carry_on(tasks)
             tasks.cancel_scope.cancel()
     finally:
@@ -110,10 +111,11 @@ class _Run:
             while self._answers.statistics().current_buffer_used:
                 self._take(self._answers.receive_nowait())
 
-    async def close_at(self, moment: float) -> None:
+    async def close_at(self, moment: float, hasten: Callable[[], None]) -> None:
         """Begin nothing new from then on, and tell so at once: what runs may run for long."""
         await anyio.sleep_until(moment)
         self._planner.close_admission()
+        hasten()
         self.tell_decisions()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mirror.errors import Differs, MirrorError, NotFound, Place, Side
+from mirror.errors import DeadlinePassed, Differs, MirrorError, NotFound, Place, Side
 from mirror.events import (
     AdmissionClosed,
     Condition,
@@ -139,6 +139,8 @@ class Audit:
     def _settle(self, case: Case, status: Status, error: MirrorError | None = None) -> None:
         if case.settled:
             return
+        if isinstance(error, DeadlinePassed):
+            status = Status.DEFERRED
         case.settled = True
         del self._cases[case]
         self._mended.discard(case)

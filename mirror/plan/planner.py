@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
-from mirror.errors import Denied, MirrorError, NotFound, QuotaUsed, Side
+from mirror.errors import DeadlinePassed, Denied, MirrorError, NotFound, QuotaUsed, Side
 from mirror.events import (
     AdmissionClosed,
     CopyForeseen,
@@ -257,6 +257,8 @@ class Planner:
     def _settle(self, image: Image, status: Status, error: MirrorError | None = None) -> None:
         if image.settled:
             return  # the other side has failed already
+        if isinstance(error, DeadlinePassed):
+            status = Status.DEFERRED
         del self._open[image]
         if status in (Status.FAILED, Status.DEFERRED):
             self._pruner.failed(image.pair.destination)

@@ -95,6 +95,11 @@ class Registries:
         finally:
             await self._folders.close()
 
+    def hasten(self) -> None:
+        """Wait no longer than for a silence for any answer that carries no blob."""
+        for transport in self._transports.values():
+            transport.hasten()
+
     def client(self, repository: Repository, side: Side, effort: Effort | None = None) -> Client:
         """Return the client of a repository, as one side of a copy sees it.
 

@@ -8,8 +8,8 @@ every way in which a connection can fail into a NetworkError.
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,7 +19,16 @@ import anyio
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import Dropped, MirrorError, NetworkError, RegistryError, Truncated, Untrusted
+from mirror.errors import (
+    DeadlinePassed,
+    Dropped,
+    MirrorError,
+    NetworkError,
+    RegistryError,
+    TooSlow,
+    Truncated,
+    Untrusted,
+)
 from mirror.events import RequestSent, Tell
 from mirror.options import Timeouts
 from mirror.registry.connector import Connector, Lost, Opened
@@ -57,7 +66,7 @@ class Transport:
         limits = timeouts or Timeouts()
         self._quick = _timeout(limits, limits.stall)
         self._patient = _timeout(limits, limits.commit)
-        self._commit = limits.commit
+        self._answers = _AnswerTime(limits)
         self._verify = verify
         self._connect = limits.connect
         self._session: aiohttp.ClientSession | None = None
@@ -114,6 +123,14 @@ class Transport:
         finally:
             self._opening[place] -= 1
 
+    def hasten(self) -> None:
+        """Give up every answer, but those that carry blobs, that is not complete soon.
+
+        Those that are waited for now, and later ones, may take as long as a silence may
+        last, and raise DeadlinePassed then.
+        """
+        self._answers.hasten()
+
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[Reply]:
         """Send a request to its absolute address; see `mirror.wire.message.Send`.
@@ -121,6 +138,18 @@ class Transport:
         Raises NetworkError, also out of the reply's chunks, and RegistryError
         for a redirect that must not be followed.
         """
+        if request.blob:
+            async with self._follow(request) as reply:
+                yield reply
+            return
+        with self._answers.bound(request) as scope:
+            async with self._follow(request) as reply:
+                self._answers.begun(request, scope)
+                yield reply
+
+    @asynccontextmanager
+    async def _follow(self, request: Request) -> AsyncIterator[Reply]:
+        """Send a request to where it leads in the end."""
         begun = False
         try:
             for hops in range(LIMIT):
@@ -147,7 +176,7 @@ class Transport:
             headers = {**headers, "Content-Length": str(request.length)}
         place = url.raw_authority
         self._tell(RequestSent(place, request.method))
-        asking = self._session.request(
+        return self._session.request(
             request.method,
             url,
             headers=headers,
@@ -155,10 +184,8 @@ class Transport:
             allow_redirects=False,
             proxy=self._proxies.proxy_for(request.url),
             ssl=self._tls(url.scheme, place),
-            timeout=self._quick if request.repeatable and not request.slow else self._patient,
+            timeout=self._patient if _begins_late(request) else self._quick,
         )
-        small = isinstance(request.body, bytes) and request.body
-        return _Bounded(asking, self._commit) if small else asking
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
@@ -184,6 +211,7 @@ def _reply(response: aiohttp.ClientResponse, *, redirected: bool) -> Reply:
         response.content.iter_any(),
         response.reason or "",
         ", ".join(challenges),
+        ", ".join(headers.getall("Link", ())),
         redirected,
     )
 
@@ -238,23 +266,53 @@ def _broken(error: Exception, place: str) -> str:
     return f"the connection to {place} broke: {_reason(error)}"
 
 
-class _Bounded:
-    """A request whose answer must begin in time, although its body is not taken."""
+def _begins_late(request: Request) -> bool:
+    """Whether an answer may begin as late as one to the last byte of a blob."""
+    return request.slow or not request.repeatable
 
-    def __init__(
-        self, asking: AbstractAsyncContextManager[aiohttp.ClientResponse], seconds: float
-    ) -> None:
-        self._asking = asking
-        self._seconds = seconds
 
-    async def __aenter__(self) -> aiohttp.ClientResponse:
-        with anyio.fail_after(self._seconds):
-            return await self._asking.__aenter__()
+class _AnswerTime:
+    """How long an answer may take in all, unless it carries a blob.
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._asking.__aexit__(kind, error, trace)
+    A limit on silence alone would wait for ever on a server that sends a byte now and then.
+    """
+
+    def __init__(self, limits: Timeouts) -> None:
+        self._limits = limits
+        # Who allows for longer silences allows for longer answers.
+        self._seconds = max(limits.answer, limits.stall)
+        self._open: set[anyio.CancelScope] = set()
+        self._hastened = False
+
+    @contextmanager
+    def bound(self, request: Request) -> Iterator[anyio.CancelScope]:
+        """Raise TooSlow, or DeadlinePassed, unless the block is left in time."""
+        seconds = self._limits.commit if _begins_late(request) else self._seconds
+        place = urlsplit(request.url).netloc
+        late = DeadlinePassed(f"{place} had not answered in full when the deadline came")
+        with anyio.move_on_after(self._limits.stall if self._hastened else seconds) as scope:
+            self._open.add(scope)
+            try:
+                yield scope
+            except NetworkError as error:
+                if self._hastened and isinstance(error.__cause__, TimeoutError):
+                    raise late from error  # another attempt would only be silent as long
+                raise
+            finally:
+                self._open.discard(scope)
+        if scope.cancelled_caught:
+            if self._hastened:
+                raise late
+            raise TooSlow(f"{place} did not answer in full within {self._seconds:g} s")
+
+    def begun(self, request: Request, scope: anyio.CancelScope) -> None:
+        """Bound what is left of an answer that was allowed to begin late."""
+        if _begins_late(request) and not self._hastened:
+            scope.deadline = anyio.current_time() + self._seconds
+
+    def hasten(self) -> None:
+        """Bound all answers by the longest silence, from now on."""
+        self._hastened = True
+        soon = anyio.current_time() + self._limits.stall
+        for scope in self._open:
+            scope.deadline = min(scope.deadline, soon)

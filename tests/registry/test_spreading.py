@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Self
@@ -257,8 +258,8 @@ async def client(registry: EmbeddedRegistry) -> AsyncIterator[tuple[Client, Spar
 
         @asynccontextmanager
         async def send(request: Request) -> AsyncIterator[Reply]:
-            whole = Request(request.method, f"http://{registry.host}{request.url}", request.headers)
-            async with transport.send(whole) as reply:
+            url = f"http://{registry.host}{request.url}"
+            async with transport.send(replace(request, url=url)) as reply:
                 yield reply
 
         yield Client(send, repository, Side.SOURCE, spare=found), found, slots
