@@ -14,7 +14,7 @@ from benchmarks.registries import fill, fresh, workplace
 from benchmarks.results import Finding
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.copying import copy
+from mirror.engine.run import copy
 from mirror.events import Status, Traffic
 from mirror.mapping.grammar import parse
 from mirror.options import Options

@@ -11,10 +11,10 @@ package and lower floors, never sideways and never up
     0  errors                     every failure, its exit code, its hint
     1  image                      what an image is
     2  shard                      which share of the work is whose
-    3  options                    what a run was asked for
+    3  effort, options            how hard work was, and for whom; what a run was asked for
     4  events, mapping, wire      what happened; what was asked; the protocol
-    5  auth, configuration, plan, report, demo  who we are; what sync was asked for;
-                                  what must move; what came of it; a registry to try
+    5  auth, configuration, report, demo  who we are; what sync was asked for;
+                                  what came of it; a registry to try
     6  registry                   talking to a registry
     7  engine                     carrying it out
     8  cluster                    carrying it out with many machines

@@ -34,9 +34,8 @@
     │   └── Spoiled                a registry says that it received others than we sent
     └── Bug                        a fault of this program            (unsupported)
 
-The number is the process's exit code, the word in brackets the error class of
-the run report.  Errors carry plain values and import nothing, so that every
-module may raise them.
+The number is the process's exit code, the word in brackets the report's error class.
+Errors carry plain values and import nothing, so that every module may raise them.
 """
 
 from collections.abc import Callable, Iterator
@@ -77,6 +76,11 @@ class Place:
     def __str__(self) -> str:
         return f"{self.side} {self.reference}: {self.attempted}"
 
+    def is_in(self, repository: str) -> bool:
+        """Whether it is in a repository, by its full name."""
+        rest = self.reference.removeprefix(repository)
+        return rest != self.reference and rest[:1] in ("", ":", "@")
+
 
 class MirrorError(Exception):
     """Base class: catch this to catch everything raised deliberately.
@@ -101,7 +105,7 @@ class MirrorError(Exception):
         if hint is not None:
             self.hint = hint
 
-    def at(self, place: Place) -> Self:
+    def at(self, place: Place | None) -> Self:
         """Return this error, knowing where it happened; the innermost place stays."""
         self.place = self.place or place
         return self
@@ -177,10 +181,7 @@ class Denied(RegistryError):
 
 
 class StaleLogin(Denied):
-    """The login ran out while a body that can be sent only once was on its way.
-
-    The next attempt from the start has a new one.
-    """
+    """The login ran out while a body that can be sent only once was on its way."""
 
 
 class NotFound(RegistryError):
@@ -263,8 +264,7 @@ class NetworkError(MirrorError):
     """The connection failed before an answer was complete."""
 
     redirected: bool = False
-    """Whether it was to somebody else, to whom the registry sent us."""
-
+    """Whether it was to another host, to which the registry led."""
     category = "network"
     retryable = True
     hint = "Check the host name, the port, and the way there."

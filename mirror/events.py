@@ -182,15 +182,6 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyForeseen:
-    """Images will be copied, as far as is known, with about so many requests at once."""
-
-    source: Registry
-    destination: Registry
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
 class QuotaSeen:
     """A registry said how many pulls it will still give, of how many, in how many seconds."""
 
@@ -231,23 +222,11 @@ Event = (
     | BlobLanded
     | ManifestPushed
     | RequestSent
-    | CopyForeseen
     | QuotaSeen
     | PushedBack
     | AdmissionClosed
 )
 Tell = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class Effort:
-    """How hard one piece of work was: the most attempts that any part of it took."""
-
-    attempts: int = 1
-
-    def note(self, attempts: int) -> None:
-        """Learn how often some part of it was tried."""
-        self.attempts = max(self.attempts, attempts)
 
 
 @dataclass(slots=True)

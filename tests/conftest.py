@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.copying import copy, verify
+from mirror.engine.run import copy, verify
 from mirror.events import Traffic
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options

@@ -13,7 +13,6 @@ from mirror.events import (
     BlobLanded,
     BlobStarted,
     BlobStopped,
-    CopyForeseen,
     Event,
     ImageSettled,
     ImagesFound,
@@ -74,8 +73,8 @@ class Account:
                     yield ImagesFound(more)
             case ImageSettled():
                 yield from self._settle(known, event)
-            case AdmissionClosed() | CopyForeseen():
-                pass  # these are a unit's own affair
+            case AdmissionClosed():
+                pass  # that is a unit's own affair
             case BlobStarted():
                 known.moving[event.destination, event.digest] = None
                 yield event

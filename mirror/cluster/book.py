@@ -13,6 +13,8 @@ from mirror.cluster.claims import Answer, Claims
 from mirror.cluster.message import News, Reply
 from mirror.cluster.shares import Share, Shares
 from mirror.cluster.unit import Unit
+from mirror.engine.admission import outcome
+from mirror.engine.dry_run import Plan
 from mirror.errors import MirrorError
 from mirror.events import (
     BlobLanded,
@@ -25,8 +27,6 @@ from mirror.events import (
     Traffic,
 )
 from mirror.options import Options
-from mirror.plan.intake import outcome
-from mirror.plan.summary import Summary
 
 # Seconds after the end of a unit in which its last news must have come.
 _NEWS_TIMEOUT = 30.0
@@ -62,7 +62,7 @@ class Book:
         over: Callable[[Unit], None],
     ) -> None:
         """Be told who takes the events, and who learns which units are over, with all told."""
-        self.plan = Summary()
+        self.plan = Plan()
         """What the units of a dry run came to."""
         self.replies: dict[str, dict[str, Reply]] = {}
         """What is to be answered, by the addresses of workers and by attempts."""

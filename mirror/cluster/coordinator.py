@@ -10,7 +10,8 @@ there, and the second run finds it.
 import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,24 +27,22 @@ from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import worker
 from mirror.cluster.book import Book
 from mirror.cluster.connection import connected, is_private
-from mirror.cluster.harvest import Harvest
+from mirror.cluster.expansion import CatalogExpansion, prunes, without_pruning
 from mirror.cluster.message import TOPIC, Errand, News
 from mirror.cluster.post import Post
 from mirror.cluster.shares import Share
 from mirror.cluster.unit import Unit, cut
-from mirror.engine.copying import carry_out as carry_out_here
-from mirror.engine.copying import remembering
+from mirror.engine.concurrency import together
+from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
-from mirror.engine.run import Decider
-from mirror.engine.together import together
+from mirror.engine.run import opened, remembering
+from mirror.engine.run_state import Run
+from mirror.engine.work import Clearing
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
 from mirror.events import AdmissionClosed, Event, ImageSettled, Status, Tell, Traffic
-from mirror.image.reference import Repository, shared
+from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
-from mirror.plan.clearing import Clearing, clearing_of, without_pruning
-from mirror.plan.summary import Summary
-from mirror.plan.survey import Survey
 from mirror.wire.proxy import Proxies
 
 # Seconds that workers have to end in good order when the run is interrupted.
@@ -67,8 +66,8 @@ async def carry_out(
     *,
     scheduler: str | None = None,
     verifying: bool = False,
-) -> Summary | None:
-    """Copy or verify what the rules say with the workers of a dask cluster; see `engine.copying`.
+) -> Plan | None:
+    """Copy or verify what the rules say with the workers of a dask cluster; see `engine.run`.
 
     Without the address of a ``scheduler`` the cluster is this machine's cores.  Raises UsageError
     before anything is sent if there is no cluster, or if logins would cross an open connection.
@@ -79,16 +78,16 @@ async def carry_out(
     with remembering(options, tell) as (ledger, tell_all):
         async with connected(scheduler) as client:
             asked = list(rules)
-            survey = Survey(map(without_pruning, asked), options)
-            run = _Run(
-                client, options, tell_all, traffic, logins, ledger, survey, ends,
+            catalogs = CatalogExpansion(map(without_pruning, asked), options, tell_all)
+            run = _ClusterRun(
+                client, options, tell_all, traffic, logins, ledger, catalogs, ends,
                 verifying=verifying,
             )  # fmt: skip
             # What deletes, once all units are over: no worker knows enough for that.
-            return await run.carry_out(clearing_of(asked, options))
+            return await run.carry_out(asked if any(map(prunes, asked)) else ())
 
 
-class _Run:
+class _ClusterRun:
     """One run, from the mappings to the last event."""
 
     def __init__(
@@ -99,7 +98,7 @@ class _Run:
         traffic: Traffic,
         logins: Logins,
         ledger: Ledger | None,
-        survey: Survey,
+        catalogs: CatalogExpansion,
         ends: float | None,
         *,
         verifying: bool,
@@ -111,13 +110,13 @@ class _Run:
         self._traffic = traffic
         self._logins = logins
         self._ledger = ledger
-        self._survey = survey
+        self._catalogs = catalogs
         self._verifying = verifying
         self._ends = ends
         self._book = Book(options, self._tell, traffic, over=self._over)
         self._post = Post(client, self._book, logins)
-        self._clearing: Clearing | None = None
-        self._harvest = Harvest(survey)
+        self._unbrought: list[Reference] = []
+        """What was not brought to where it belongs."""
         self._news: deque[News] = deque()
         self._ended: deque[tuple[Unit, MirrorError | None]] = deque()
         self._futures: dict[Unit, Future[None]] = {}
@@ -129,9 +128,11 @@ class _Run:
         self._may_have_room = True
         """Whether a unit may have been closed, or a worker may have come."""
 
-    async def carry_out(self, clearing: Clearing | None) -> Summary | None:
-        """Carry it out; however this is left every image has been told of."""
-        self._clearing = clearing
+    async def carry_out(self, pruned: Sequence[Rule]) -> Plan | None:
+        """Carry it out; however this is left every image has been told of.
+
+        In the end what has left its source of the ``pruned`` rules is deleted.
+        """
         self._client.subscribe_topic(TOPIC, self._hear)
         try:
             await self._find_repositories()
@@ -148,10 +149,18 @@ class _Run:
             raise self._broken
         plan = self._book.plan if self._options.dry_run and not self._verifying else None
         if not self._ends_early:
-            await self._conclude_survey()
-            if clearing is not None:
-                await self._carry_out_here(clearing, plan, writes=not self._options.dry_run)
+            if self._catalogs.doubts:
+                async with self._here(writes=False) as run:
+                    await self._catalogs.conclude(run)
+            if pruned:
+                await self._prune(pruned, plan)
         return plan
+
+    async def _prune(self, rules: Sequence[Rule], plan: Plan | None) -> None:
+        async with self._here(writes=not self._options.dry_run) as run:
+            if plan is not None and isinstance(run.destination, DryRunDestination):
+                run.destination.plan = plan
+            await Clearing(run, self._unbrought).carry_out(rules)
 
     @property
     def _ends_early(self) -> bool:
@@ -161,38 +170,25 @@ class _Run:
         """Cut the work into units, once the catalogs are read."""
         workers = len(await self._client.nthreads())
         try:
-            if self._survey.reads:
-                await self._carry_out_here(self._survey, writes=False)
+            if self._catalogs.reads:
+                async with self._here(writes=False) as run:
+                    with anyio.move_on_after(self._seconds_left()):
+                        await self._catalogs.read(run)
         finally:
             # Also if that was cut short: of what is known by then it has to be told.
-            rules = self._survey.rules
-            self._harvest.expect(rules)
-            self._book.begin(cut(rules, max(1, workers)))
-            self._tell_survey()
+            self._catalogs.defer()
+            self._book.begin(cut(self._catalogs.rules, max(1, workers)))
 
-    async def _conclude_survey(self) -> None:
-        """Tell which patterns matched nothing, in this share of the work and in any other."""
-        self._survey.conclude()
-        if self._survey.reads:
-            await self._carry_out_here(self._survey, writes=False)
-        self._tell_survey()
-
-    def _tell_survey(self) -> None:
-        events, self._survey.events = self._survey.events, []
-        for event in events:
-            self._tell_all(event)
-
-    async def _carry_out_here(
-        self, decider: Decider, plan: Summary | None = None, *, writes: bool
-    ) -> None:
-        """Do in this process what is not for workers."""
+    @asynccontextmanager
+    async def _here(self, *, writes: bool) -> AsyncIterator[Run]:
+        """Give a run in this process, for what is not for workers."""
         keychain = Keychain.of(self._logins, os.environ)
         proxies = Proxies.parse(os.environ)
         options = replace(self._options, deadline=self._seconds_left())
-        await carry_out_here(
-            decider, options, self._tell_all, self._traffic, keychain, proxies, None, plan,
-            writes=writes,
-        )  # fmt: skip
+        async with opened(
+            options, self._tell_all, self._traffic, keychain, proxies, writes=writes
+        ) as run:
+            yield run
 
     def _seconds_left(self) -> float | None:
         return max(0.0, self._ends - anyio.current_time()) if self._ends is not None else None
@@ -319,9 +315,9 @@ class _Run:
     def _tell(self, event: Event) -> None:
         if isinstance(event, ImageSettled):
             self._failed = self._failed or event.status is Status.FAILED
-            if self._clearing is not None:
-                self._clearing.settled(event)
-            self._harvest.take(event)
+            if event.status in (Status.FAILED, Status.DEFERRED) and "*" not in event.destination:
+                self._unbrought.append(Reference.parse(event.destination))
+            self._catalogs.settled(event)
         self._tell_all(event)
 
     def _over(self, unit: Unit) -> None:

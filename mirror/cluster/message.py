@@ -12,12 +12,12 @@ from typing import Any
 
 from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Answer, Blob
+from mirror.engine.dry_run import Plan
+from mirror.engine.ledger import Memory
 from mirror.errors import MirrorError
 from mirror.events import Event
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
-from mirror.plan.memory import Memory
-from mirror.plan.summary import Summary
 
 TOPIC = "mirror"
 """Under which workers send their news; of each run, by its name."""
@@ -62,7 +62,7 @@ class News:
     needs_logins: bool = False
     last: bool = False
     """Whether the errand is over."""
-    plan: Summary | None = None
+    plan: Plan | None = None
     """What it came to in a dry run; with the last news."""
     failure: MirrorError | None = None
     """Why not all of it could be carried out; with the last news."""
@@ -95,6 +95,9 @@ class _Packer(pickle.Pickler):
         self._names: dict[type, tuple[str, ...] | None] = {}
 
     def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, MirrorError):
+            # Dask has causes and tracebacks go along, which hold sockets and tasks.
+            return thing.__reduce__()
         kind = type(thing)
         if kind not in self._names:
             self._names[kind] = _names(kind)

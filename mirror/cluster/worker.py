@@ -20,16 +20,16 @@ from distributed import Status, Worker, get_worker
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster.claims import Blob
 from mirror.cluster.message import TOPIC, Errand, News, Reply, packed
-from mirror.engine.beside import beside
-from mirror.engine.copying import copy, verify
+from mirror.engine.concurrency import beside
+from mirror.engine.dry_run import Plan
+from mirror.engine.ledger import Remembered
 from mirror.engine.loop import run
+from mirror.engine.run import copy, verify
 from mirror.errors import MirrorError, NetworkError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
 from mirror.options import COLLECTIONS
-from mirror.plan.memory import Remembered
-from mirror.plan.summary import Summary
 from mirror.wire.proxy import Proxies
 
 # Seconds between news: as often as a person looks.
@@ -135,7 +135,7 @@ class Desk:
         await came.wait()
         return homes[0]
 
-    async def _carry_out(self) -> Summary | None:
+    async def _carry_out(self) -> Plan | None:
         errand = self.errand
         self._send(needs_logins=errand.asks_for_logins)
         keychain = Keychain.of(await self._given(), os.environ)
@@ -144,7 +144,7 @@ class Desk:
         told = errand.rules, options, self._tell, self._traffic
         around = keychain, Proxies.parse(os.environ)
         if errand.verifying:
-            await verify(*told, *around)
+            await verify(*told, *around, neighbours=self)
             return None
         return await copy(*told, *around, recall=self._recall, neighbours=self)
 
@@ -197,7 +197,7 @@ class Desk:
         *,
         needs_logins: bool = False,
         last: bool = False,
-        plan: Summary | None = None,
+        plan: Plan | None = None,
         failure: MirrorError | None = None,
     ) -> None:
         moved = self._traffic.moved

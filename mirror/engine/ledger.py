@@ -8,8 +8,9 @@ latest, each at another time, so that no night pays for all of them.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
@@ -19,7 +20,6 @@ from mirror.errors import MirrorError, Side, UsageError
 from mirror.events import DestinationChanging, Event, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
-from mirror.plan.memory import Memory, Remembered
 
 # "mirr", so that another program's file is not taken for ours.
 _APPLICATION = 0x6D697272
@@ -51,6 +51,33 @@ _BUSY = 1.0
 # One in so many tags that never move is looked at all the same, in each run.
 _SAMPLE = 0.01
 _HINT = "Name another file, or delete this one: the next run asks every destination once."
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a destination was seen to hold."""
+
+    named: str
+    """Its source, in full."""
+    source: Digest
+    """What its source named then."""
+    digest: Digest
+    """What the destination named, which is another where platforms are chosen."""
+    fresh: bool
+    """Whether the destination need not be asked again yet."""
+    sampled: bool
+    """Whether it is looked at now even if its tag never moves."""
+
+
+Recall = Callable[[Reference, str], Remembered | None]
+"""Gives what is remembered of a destination, for what of an image is wanted."""
+
+Memory = Mapping[tuple[str, str], Remembered]
+"""The same as a table: by destination, and by what of an image is wanted."""
+
+
+def nothing(_destination: Reference, _wanted: str) -> None:
+    """Remember nothing: the recall of a run without a ledger."""
 
 
 class Ledger:
@@ -98,7 +125,7 @@ class Ledger:
             )
 
     def recall(self, destination: Reference, wanted: str) -> Remembered | None:
-        """Return what the destination was last seen to hold; see `mirror.plan.memory`."""
+        """Return what the destination was last seen to hold."""
         try:
             row = self._file.execute(_RECALL, (str(destination), wanted)).fetchone()
         except sqlite3.Error:

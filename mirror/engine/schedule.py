@@ -1,43 +1,74 @@
-"""Which task goes next: order and limits, as plain state.
+"""Which request goes next: order and limits, as plain state.
 
-The schedule never awaits.  The engine gives it tasks, asks what may start and
+Nothing here waits.  `mirror.engine.slots` hands in what is ready, asks what may start and
 says what finished; every decision about order and limits is made here, where a
 test can watch it without an event loop.
 
-Ready tasks stand in lanes: one for the small requests and one for the bodies of
+What is ready stands in lanes: one for the small requests and one for the bodies of
 each set of registries.  A full registry blocks whole lanes, so choosing costs
 time in the number of lanes that may have become free, and not in the number of
-tasks: 100,000 tasks over two registries are scheduled in one to two seconds
+requests: 100,000 over two registries are scheduled in one to two seconds
 (`benchmarks/schedule.py`).
 """
 
 import heapq
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
-from mirror.engine.window import Window
+from mirror.engine.adaptive_limit import Window
 from mirror.image.reference import Registry
-from mirror.plan.task import Flight, Task
 
-_Entry = tuple[int, int, str, int, Task]
+
+class Rank(IntEnum):
+    """What goes first: finish before you begin, or memory grows with the file."""
+
+    PUT = 0
+    COPY = 1
+    FIND = 2
+    READ = 3
+    RESOLVE = 4
+    LIST = 5
+    DELETE = 6
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """Something that waits for slots, or has them."""
+
+    rank: Rank
+    registries: tuple[Registry, ...]
+    """Where it has a request in flight, in order; twice for a copy within a registry."""
+    size: int = 0
+    """Bytes of the body that it moves; 0 for a small request."""
+    content: str = ""
+    """What it moves, so that those who move the same start together; empty for nothing."""
+    withdrawn: bool = False
+    """Whether nobody waits for it any more."""
+    lane: "_Lane | None" = None
+
+
+_Entry = tuple[int, int, str, int, Turn]
 
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """Tasks that need the same registries, best first."""
+    """Turns that need the same registries, best first."""
 
     registries: tuple[Registry, ...]
     """One for each request in flight: a copy within a registry reads and writes there."""
     bulk: bool
+    slots: tuple[tuple[Registry, int], ...]
+    """How many requests it has in flight at once to each registry."""
     waiting: list[_Entry] = field(default_factory=list)
     running: int = 0
 
 
 class Schedule:
-    """The tasks that are ready or running.
+    """The turns that are ready or running.
 
-    At most ``per_registry`` tasks run on each registry, fewer for a while where it
+    At most ``per_registry`` requests are in flight to each registry, fewer for a while where it
     pushes back, and at most ``registries`` registries are worked on at once, though a
     copy always gets its two.  Bodies leave a quarter of a registry's slots, at most
     eight, to small requests, which would starve behind layers.  Who shares a registry
@@ -62,33 +93,27 @@ class Schedule:
         self._lanes_of: defaultdict[Registry, list[_Lane]] = defaultdict(list)
         self._alike: defaultdict[tuple[Registry, bool], list[_Lane]] = defaultdict(list)
         self._changed: dict[_Lane, None] = {}
-        self._flying: set[Flight] = set()
-        self._landed: set[Flight] = set()
-        self._parked: defaultdict[Flight, deque[Task]] = defaultdict(deque)
-        self._running = 0
         self._sequence = 0
-        self.freed: Callable[[], None] = lambda: None
-        """Called when a slot became free while nothing finished."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is running or lent; after `start` gave nothing, that is the end."""
-        return not self._running
+    def add(self, turn: Turn) -> None:
+        """Take a turn that is ready to start."""
+        lane = turn.lane = self._lane_of(turn)
+        self._sequence += 1
+        entry = (turn.rank, -turn.size, turn.content, self._sequence, turn)
+        heapq.heappush(lane.waiting, entry)
+        self._changed[lane] = None
 
-    def add(self, tasks: Iterable[Task]) -> None:
-        """Take tasks that are ready to start."""
-        for task in tasks:
-            bulk = task.weight > 0
-            registries = tuple(sorted(task.registries))
-            lane = self._lanes.get((registries, bulk)) or self._new_lane(registries, bulk)
-            self._sequence += 1
-            entry = (task.rank, -task.weight, task.content, self._sequence, task)
-            heapq.heappush(lane.waiting, entry)
-            self._changed[lane] = None
+    def start_now(self, turn: Turn) -> bool:
+        """Start a turn at once, if nothing like it waits and there is room; say if it was."""
+        lane = turn.lane = self._lane_of(turn)
+        if lane.waiting or not self._has_room(lane) or self._has_its_share(lane):
+            return False
+        self._occupy(lane, 1)
+        return True
 
-    def start(self) -> list[Task]:
-        """Take every task that may start now, best first; each occupies its registries."""
-        started: list[Task] = []
+    def start(self) -> list[Turn]:
+        """Take every turn that may start now, best first; each occupies its registries."""
+        started: list[Turn] = []
         # Lanes that nothing was added to and nothing made room for stay blocked.
         lanes = [lane for lane in self._changed if lane.waiting]
         self._changed.clear()
@@ -98,7 +123,7 @@ class Schedule:
         return started
 
     def _start(
-        self, lanes: list[_Lane], started: list[Task], satisfied: Callable[[_Lane], bool]
+        self, lanes: list[_Lane], started: list[Turn], satisfied: Callable[[_Lane], bool]
     ) -> list[_Lane]:
         """Start what there is room for, of each lane until it is satisfied; return those lanes."""
         left = []
@@ -111,16 +136,16 @@ class Schedule:
             if satisfied(lane):
                 left.append(lane)
                 continue
-            task = heapq.heappop(lane.waiting)[-1]
-            if self._may_fly(task):
+            turn = heapq.heappop(lane.waiting)[-1]
+            if not turn.withdrawn:
                 self._occupy(lane, 1)
-                started.append(task)
+                started.append(turn)
             if lane.waiting:
                 heapq.heappush(queue, (lane.waiting[0][:-1], number, lane))
         return left
 
     def push_back(self, registry: Registry, now: float) -> None:
-        """Learn that a registry had too much, so that fewer tasks run there for a while."""
+        """Learn that a registry had too much, so that fewer requests go there for a while."""
         self._windows[registry].push_back(now)
 
     def lend(self, registry: Registry) -> bool:
@@ -130,46 +155,39 @@ class Schedule:
             return False
         if any(lane.waiting for lane in self._lanes_of[registry]):
             return False
-        self._running += 1
         self._busy[registry] += 1
         self._bulky[registry] += 1
         return True
 
     def give_back(self, registry: Registry) -> None:
         """Free a slot that was lent."""
-        self._running -= 1
         self._busy[registry] -= 1
         self._bulky[registry] -= 1
         self._note_room(registry)
-        self.freed()
 
-    def finish(self, task: Task, *, succeeded: bool, seconds: float | None = None) -> None:
-        """Give back what a started task occupied; ``seconds`` is how long it took."""
+    def finish(self, turn: Turn, *, succeeded: bool, seconds: float | None = None) -> None:
+        """Give back what a started turn occupied; ``seconds`` is how long it took."""
         if succeeded:
-            for registry in task.registries:
-                self._windows[registry].answered(None if task.weight else seconds)
-        self._occupy(self._lanes[tuple(sorted(task.registries)), task.weight > 0], -1)
-        if task.flight is None:
-            return
-        self._flying.discard(task.flight)
-        if succeeded:
-            self._landed.add(task.flight)
-        parked = self._parked.pop(task.flight, deque())
-        if succeeded:
-            self.add(parked)
-        elif parked:
-            self.add([parked.popleft()])
-            self._parked[task.flight] = parked
+            for registry in turn.registries:
+                self._windows[registry].answered(None if turn.size else seconds)
+        assert turn.lane is not None, "what has started stands in a lane"
+        self._occupy(turn.lane, -1)
+
+    def _lane_of(self, turn: Turn) -> _Lane:
+        key = turn.registries, turn.size > 0
+        return self._lanes.get(key) or self._new_lane(*key)
 
     def _new_lane(self, registries: tuple[Registry, ...], bulk: bool) -> _Lane:
-        lane = self._lanes[registries, bulk] = _Lane(registries, bulk)
+        lane = self._lanes[registries, bulk] = _Lane(
+            registries, bulk, tuple(Counter(registries).items())
+        )
         for registry in set(registries):
             self._lanes_of[registry].append(lane)
             self._alike[registry, bulk].append(lane)
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
-        for registry, slots in Counter(lane.registries).items():
+        for registry, slots in lane.slots:
             window = self._windows[registry]
             if _over(self._busy[registry], slots, window.size):
                 return False
@@ -194,18 +212,7 @@ class Schedule:
                 return True
         return False
 
-    def _may_fly(self, task: Task) -> bool:
-        flight = task.flight
-        if flight is None or flight in self._landed:
-            return True
-        if flight in self._flying:
-            self._parked[flight].append(task)
-            return False
-        self._flying.add(flight)
-        return True
-
     def _occupy(self, lane: _Lane, count: int) -> None:
-        self._running += count
         lane.running += count
         for registry in lane.registries:
             self._busy[registry] += count

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import nursery
-from mirror.engine.copying import copy, verify
+from mirror.engine.dry_run import Plan
+from mirror.engine.run import copy, verify
 from mirror.errors import UsageError
 from mirror.events import Tell, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Cluster, Options
-from mirror.plan.summary import Summary
 from mirror.wire.proxy import Proxies
 
 # Loaded by name: who has no cluster need not have dask.
@@ -32,7 +32,7 @@ class Engine(Protocol):
         logins: Logins,
         *,
         verifying: bool,
-    ) -> Awaitable[Summary | None]:
+    ) -> Awaitable[Plan | None]:
         """Copy or verify what the rules say, and tell every step; return the plan of a dry run.
 
         Every image is told of exactly once, also when this is cancelled.  Raises UsageError
@@ -66,7 +66,7 @@ async def locally(
     logins: Logins,
     *,
     verifying: bool,
-) -> Summary | None:
+) -> Plan | None:
     """Do it in this process; see `Engine`."""
     around = Keychain.of(logins, os.environ), Proxies.parse(os.environ)
     if not verifying:

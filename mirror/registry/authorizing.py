@@ -5,10 +5,9 @@ for when it was first spoken to counts; later answers are less reliable (Harbor
 says Basic to whoever sent any login, gcr.io says nothing).
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
+from types import TracebackType
 
 import anyio
 
@@ -45,38 +44,44 @@ class Authorizing:
         self._refused: set[Credential] = set()
         self._proving = anyio.Lock()
 
-    @asynccontextmanager
-    async def send(
-        self, request: Request, repository: Repository, scope: Scope
-    ) -> AsyncIterator[Reply]:
+    def send(self, request: Request, repository: Repository, scope: Scope) -> "_Authorized":
         """Send a request that needs this scope; see `mirror.wire.message.Send`.
 
         A token that is not taken is renewed once.  Raises StaleLogin instead,
         with the new token at hand, if the request cannot be sent again.
         """
+        return _Authorized(self, request, repository, scope)
+
+    async def open(
+        self, request: Request, repository: Repository, scope: Scope
+    ) -> tuple[AbstractAsyncContextManager[Reply], Reply]:
+        """Send a request that needs this scope; return the answer, and how to leave it."""
         base = await self._endpoint.address()
         if request.url.startswith("/"):
-            request = replace(request, url=base + request.url)
-        elif origin(request.url) != origin(base):
-            async with self._endpoint.ask(request) as reply:
-                yield reply
-            return
+            url = base + request.url
+        elif request.url.startswith(f"{base}/") or origin(request.url) == origin(base):
+            url = request.url
+        else:
+            return await self._endpoint.open(request)
         scopes = self._scopes(request, scope)
         login = await self._login(repository, scopes)
         if request.lists and not login:
             await self._check_nothing_is_known(repository)
-        async with self._endpoint.ask(_with_login(request, login)) as reply:
-            renewed = None
-            # What somebody else says, where a redirect led, is nothing about our login.
-            if reply.status == HTTPStatus.UNAUTHORIZED and origin(reply.url) == origin(base):
-                renewed = await self._renew(reply, login, repository, scopes)
-            if renewed is None:
-                yield reply
-                return
+        exchange, reply = await self._endpoint.open(request.at(url, login))
+        # What another host says, where a redirect led, is nothing about our login.
+        if reply.status != HTTPStatus.UNAUTHORIZED or origin(reply.url) != origin(base):
+            return exchange, reply
+        try:
+            renewed = await self._renew(reply, login, repository, scopes)
+        except BaseException:
+            await exchange.__aexit__(None, None, None)
+            raise
+        if renewed is None:
+            return exchange, reply
+        await exchange.__aexit__(None, None, None)
         if not isinstance(request.body, bytes):
             raise StaleLogin("401 Unauthorized, with the body on its way")
-        async with self._endpoint.ask(_with_login(request, renewed)) as reply:
-            yield reply
+        return await self._endpoint.open(request.at(url, renewed))
 
     def _scopes(self, request: Request, scope: Scope) -> Scopes:
         others = () if self._one_scope else tuple(Scope.pull(path) for path in request.reads)
@@ -156,10 +161,29 @@ class Authorizing:
         return renewed or None
 
 
-def _with_login(request: Request, login: str) -> Request:
-    if not login:
-        return request
-    return replace(request, headers={**request.headers, "Authorization": login})
+class _Authorized:
+    """A request with a login; its answer can be read in the block."""
+
+    __slots__ = ("_authorizing", "_exchange", "_request")
+
+    def __init__(
+        self, authorizing: Authorizing, request: Request, repository: Repository, scope: Scope
+    ) -> None:
+        self._authorizing = authorizing
+        self._request = request, repository, scope
+        self._exchange: AbstractAsyncContextManager[Reply]
+
+    async def __aenter__(self) -> Reply:
+        self._exchange, reply = await self._authorizing.open(*self._request)
+        return reply
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
 
 
 def _stated(challenge: Challenge | None) -> Scopes:

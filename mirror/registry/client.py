@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 
+from mirror.effort import note_attempts
 from mirror.errors import (
     DigestMismatch,
     Incomplete,
@@ -22,7 +23,6 @@ from mirror.errors import (
     SizeMismatch,
     Unsupported,
 )
-from mirror.events import Effort
 from mirror.image.digest import Digest, Verifier
 from mirror.image.digesttag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
@@ -72,7 +72,6 @@ class Client:
         repository: Repository,
         side: Side,
         acquaintance: Acquaintance | None = None,
-        effort: Effort | None = None,
         patience: Patience | None = None,
         sharing: Sharing | None = None,
         spare: Spare | None = None,
@@ -80,8 +79,8 @@ class Client:
         self._known = acquaintance or Acquaintance()
         self._send = send
         self._repository = repository
-        self._effort = effort or Effort()
-        self._work = Work(repository, side, self._effort)
+        self.repository = repository
+        self._work = Work(repository, side)
         self.uploads = Uploads(send, repository, self._work, self._known)
         """The uploads into it."""
         self._patience = patience or Patience()
@@ -96,7 +95,7 @@ class Client:
         with self._work.doing("looking up the manifest", target):
             async with self._send(ask_manifest(self._repository, target, "HEAD")) as reply:
                 self._known.see(self._repository.registry.host, reply)
-                self._effort.note(reply.attempts)
+                note_attempts(reply.attempts)
                 if reply.status == HTTPStatus.OK and (found := described(reply)) is not None:
                     return found
                 # No body follows a HEAD, so 404 says all there is to say; after
@@ -200,7 +199,7 @@ class Client:
 
     def _read_part(self, blob: Descriptor, first: int, last: int | None = None) -> Chunks:
         download = Download(self._repository, blob.digest, blob.size, first, last, blob.urls)
-        return Reading(self._send, download, self._patience, self._effort.note)
+        return Reading(self._send, download, self._patience, note_attempts)
 
     @contextmanager
     def reading(self, blob: Descriptor) -> Iterator[None]:
@@ -268,7 +267,7 @@ class Client:
             asking = Referrers(self._repository, subject, listed=listed, fallback=fallback)
             while not asking.over:
                 async with self._send(asking.request()) as reply:
-                    self._effort.note(reply.attempts)
+                    note_attempts(reply.attempts)
                     ok = reply.status == HTTPStatus.OK
                     content = await read(reply, SIZE_LIMIT if ok else ERROR_LIMIT)
                     if not asking.answered(reply, content):

@@ -1,44 +1,48 @@
 """Kept connections: which were used before, and how many stand ready."""
 
+import asyncio
 from collections import defaultdict
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 
 # What it means that a connection is gone, to the library.
-_GONE = (
+GONE = (
     aiohttp.ClientOSError,
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientConnectionResetError,
 )
 
 
-class Lost(aiohttp.ClientConnectionError):
-    """The connection was gone before anything was heard on it, and had been ``used`` before."""
-
-    def __init__(self, error: Exception, *, used: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.used = used
-
-
 class Opened(Exception):
     """A connection stands ready; nothing was sent on it."""
 
 
-class Connector(aiohttp.TCPConnector):
-    """Tells a kept connection that was gone from one that broke, and lets nothing be sent twice.
+_Last = tuple[bool, aiohttp.client_proto.ResponseHandler]
+"""Whether a connection had been used before, and what reads from it."""
+
+
+def session(connector: "Connector", **options: Any) -> aiohttp.ClientSession:
+    """Return a session over a connector that sends nothing twice.
 
     The library itself would send some requests again when a connection breaks,
     an upload's commit among them, uncounted and unseen.
     """
+    made = aiohttp.ClientSession(connector=connector, **options)
+    # What the library's own test client turns off, for want of a public switch.
+    made._retry_connection = False  # noqa: SLF001
+    return made
+
+
+class Connector(aiohttp.TCPConnector):
+    """Tells a kept connection that was gone from one that broke."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._known: defaultdict[str, WeakSet[aiohttp.client_proto.ResponseHandler]]
         self._known = defaultdict(WeakSet)
-        self._reusing: set[aiohttp.ClientRequest] = set()
+        self._last: WeakKeyDictionary[asyncio.Task[Any], _Last] = WeakKeyDictionary()
 
     async def connect(
         self, req: aiohttp.ClientRequest, *args: Any, **options: Any
@@ -47,10 +51,10 @@ class Connector(aiohttp.TCPConnector):
         connection = await super().connect(req, *args, **options)
         assert connection.protocol is not None, "a new connection is open"
         known = self._known[req.url.raw_authority]
-        if connection.protocol in known:
-            self._reusing.add(req)
-        else:
-            known.add(connection.protocol)
+        reused = connection.protocol in known
+        known.add(connection.protocol)
+        if (task := asyncio.current_task()) is not None:
+            self._last[task] = reused, connection.protocol
         return connection
 
     async def _get(self, key: Any, traces: Any) -> aiohttp.connector.Connection | None:
@@ -64,18 +68,16 @@ class Connector(aiohttp.TCPConnector):
         """How many connections to a host stand, in use or not."""
         return sum(one.is_connected() for one in self._known.get(authority, ()))
 
-    async def once(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Send a request; what this middleware raises is not tried again by the library."""
-        try:
-            return await handler(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except _GONE as error:
-            raise Lost(error, used=request in self._reusing) from error
-        finally:
-            self._reusing.discard(request)
+    def reused(self) -> bool:
+        """Whether the last connection of the task that runs had been used before."""
+        task = asyncio.current_task()
+        last = self._last.get(task) if task is not None else None
+        return last is not None and last[0]
+
+    def drop(self, task: "asyncio.Task[Any]") -> None:
+        """Close the last connection of a task, if it has one by now."""
+        if (last := self._last.get(task)) is not None:
+            last[1].close()
 
     async def ahead(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

@@ -46,8 +46,11 @@ class Endpoint:
         self._registry = registry
         self._ping_send = send
         self._patience = patience or Patience()
-        self.ask = Retrying(send, self._patience, pushed_back, rate).send
+        retrying = Retrying(send, self._patience, pushed_back, rate)
+        self.ask = retrying.send
         """Send to an absolute address, in turn with all who ask this host."""
+        self.open = retrying.open
+        """The same; gives the answer, and how to leave it."""
         self._plain = insecure or registry.is_loopback
         self._open_ahead = open_ahead
         self._base = ""

@@ -13,7 +13,7 @@ from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
 from mirror.errors import Side
-from mirror.events import Effort, PushedBack, Tell
+from mirror.events import PushedBack, Tell
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.registry.acquaintance import Acquaintance
@@ -32,6 +32,9 @@ from mirror.wire.habit import Method, seed
 from mirror.wire.listing import Listing, Names
 from mirror.wire.message import Send
 from mirror.wire.proxy import Proxies
+
+# Clients that are kept for the next request to their repository.
+_KEPT_CLIENTS = 1000
 
 
 class Registries:
@@ -70,6 +73,7 @@ class Registries:
         self._acquaintances: dict[Registry, Acquaintance] = {}
         self._logins: dict[tuple[Registry, Side], Authorizing] = {}
         self._destinations: set[Registry] = set()
+        self._clients: dict[tuple[Repository, Side, Callable[[str], Scope]], Client] = {}
         self._sharing = Sharing()
         self._folders = Folders(options.folder)
         self._tasks = anyio.create_task_group()
@@ -100,39 +104,45 @@ class Registries:
         for transport in self._transports.values():
             transport.hasten()
 
-    def client(self, repository: Repository, side: Side, effort: Effort | None = None) -> Client:
-        """Return the client of a repository, as one side of a copy sees it.
-
-        How hard its requests were is noted in ``effort``.
-        """
+    def client(self, repository: Repository, side: Side) -> Client:
+        """Return the client of a repository, as one side of a copy sees it."""
         reads = side is Side.SOURCE or not self._writes
-        return self._client(repository, side, Scope.pull if reads else Scope.push, effort)
+        return self._client(repository, side, Scope.pull if reads else Scope.push)
 
-    def deleting(self, repository: Repository, effort: Effort | None = None) -> Client:
+    def deleting(self, repository: Repository) -> Client:
         """Return the client of a destination repository that may delete there."""
         separate = seed(repository.registry.host).delete_scope
         needed = Scope.delete if separate else Scope.push
-        return self._client(repository, Side.DESTINATION, needed, effort)
+        return self._client(repository, Side.DESTINATION, needed)
 
     def _client(
         self,
         repository: Repository,
         side: Side,
         needed: Callable[[str], Scope],
-        effort: Effort | None,
     ) -> Client:
+        """Return a client, the same as before if it was asked for lately."""
+        key = repository, side, needed
+        if (known := self._clients.get(key)) is None:
+            if len(self._clients) >= _KEPT_CLIENTS:
+                self._clients.clear()
+            known = self._clients[key] = self._make(repository, side, needed)
+        return known
+
+    def _make(self, repository: Repository, side: Side, needed: Callable[[str], Scope]) -> Client:
         if repository.registry.is_local:
             send: Send = self._folders.local(repository).send
         else:
             login = self._login(repository.registry, side)
             send = partial(login.send, repository=repository, scope=needed(repository.path))
-        if side is Side.DESTINATION:
+        if side is Side.DESTINATION and repository.registry not in self._destinations:
             self._destinations.add(repository.registry)
-        # Only with several destinations is there anybody to share a reading with.
+            self._clients.clear()  # of which some have to share what they read from now on
+        # Only with several destinations is there anything to share a reading with.
         sharing = self._sharing if len(self._destinations) > 1 else None
         known = self._acquaintance(repository.registry)
         spare = self._spare(repository.registry)
-        return Client(send, repository, side, known, effort, self.patience, sharing, spare)
+        return Client(send, repository, side, known, self.patience, sharing, spare)
 
     def foresee(self, registry: Registry, side: Side, connections: int) -> None:
         """Have connections ready that will be needed soon, as far as the limit allows."""

@@ -5,9 +5,10 @@ until its time is over, not only by the request that was told; one that is dead
 is not waited for by everybody in turn.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from types import TracebackType
 
 from mirror.errors import Dropped, NetworkError, Unreachable
 from mirror.registry.patience import Patience
@@ -44,8 +45,7 @@ class Retrying:
         self._health = Health()
         self._loss = ""
 
-    @asynccontextmanager
-    async def send(self, request: Request) -> AsyncIterator[Reply]:
+    def send(self, request: Request) -> "_Retried":
         """Send a request until it is answered for good; see `mirror.wire.message.Send`.
 
         The last reply or error is the one that counts, and no error of a request
@@ -53,24 +53,27 @@ class Retrying:
         sent once: its upload starts again higher up.  Raises Unreachable, at
         once, while the host is dead.
         """
+        return _Retried(self, request)
+
+    async def open(self, request: Request) -> tuple[AbstractAsyncContextManager[Reply], Reply]:
+        """Send a request until it is answered for good; return the answer, and how to leave it."""
         attempt = _Attempt(self._patience.retries if request.repeatable else 0)
         while True:
-            await self._take_turn(request)
-            begun = False
+            if self._bucket is not None or not self._health.well:
+                await self._take_turn(request)
+            exchange = self._send(request)
             try:
-                async with self._send(request) as reply:
-                    self._health.answered()
-                    seconds = self._wait_after(reply, attempt)
-                    if seconds is None:
-                        begun = True
-                        yield (
-                            replace(reply, attempts=attempt.number) if attempt.number > 1 else reply
-                        )
-                        return
+                reply = await exchange.__aenter__()
             except NetworkError as error:
-                # What broke while the reply was read is the reader's.
-                if begun or (seconds := self._wait_after_loss(error, request, attempt)) is None:
+                if (seconds := self._wait_after_loss(error, request, attempt)) is None:
                     raise
+            else:
+                self._health.answered()
+                if reply.status < 400 or (seconds := self._wait_after(reply, attempt)) is None:
+                    if attempt.number > 1:
+                        reply = replace(reply, attempts=attempt.number)
+                    return exchange, reply
+                await exchange.__aexit__(None, None, None)
             attempt.number = 1 + attempt.failures
             await self._patience.sleep(seconds)
 
@@ -131,6 +134,29 @@ class Retrying:
             return False
         attempt.failures += 1
         return True
+
+
+class _Retried:
+    """A request that is sent as often as it takes; the last answer can be read in the block."""
+
+    __slots__ = ("_exchange", "_request", "_retrying")
+
+    def __init__(self, retrying: Retrying, request: Request) -> None:
+        self._retrying = retrying
+        self._request = request
+        self._exchange: AbstractAsyncContextManager[Reply]
+
+    async def __aenter__(self) -> Reply:
+        self._exchange, reply = await self._retrying.open(self._request)
+        return reply
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
 
 
 class _Attempt:

@@ -5,11 +5,10 @@ it is told, follows redirects by the rules of `mirror.wire.redirect`, and turns
 every way in which a connection can fail into a NetworkError.
 """
 
+import asyncio
 import socket
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,19 +18,11 @@ import anyio
 from yarl import URL
 
 from mirror import __version__
-from mirror.errors import (
-    DeadlinePassed,
-    Dropped,
-    MirrorError,
-    NetworkError,
-    RegistryError,
-    TooSlow,
-    Truncated,
-    Untrusted,
-)
+from mirror.errors import Dropped, MirrorError, NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import RequestSent, Tell
 from mirror.options import Timeouts
-from mirror.registry.connector import Connector, Lost, Opened
+from mirror.registry.answer_time import AnswerTime
+from mirror.registry.connector import GONE, Connector, Opened, session
 from mirror.registry.trust import Trust
 from mirror.wire.message import Reply, Request
 from mirror.wire.proxy import Proxies
@@ -66,10 +57,12 @@ class Transport:
         limits = timeouts or Timeouts()
         self._quick = _timeout(limits, limits.stall)
         self._patient = _timeout(limits, limits.commit)
-        self._answers = _AnswerTime(limits)
+        self.answers = AnswerTime(limits)
         self._verify = verify
         self._connect = limits.connect
         self._session: aiohttp.ClientSession | None = None
+        self._ways: dict[tuple[str, str], tuple[str | None, ssl.SSLContext | bool]] = {}
+        """The proxy to each host, and whom to trust there."""
         self._opening: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -77,9 +70,8 @@ class Transport:
         self._connector = connector = Connector(
             limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=300
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            middlewares=(connector.once,),
+        self._session = session(
+            connector,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"oci-mirror/{__version__}"},
@@ -96,6 +88,7 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.answers.close()
         if self._session is not None:
             await self._session.close()
 
@@ -129,66 +122,129 @@ class Transport:
         Those that are waited for now, and later ones, may take as long as a silence may
         last, and raise DeadlinePassed then.
         """
-        self._answers.hasten()
+        self.answers.hasten()
 
-    @asynccontextmanager
-    async def send(self, request: Request) -> AsyncIterator[Reply]:
+    def send(self, request: Request) -> "Exchange":
         """Send a request to its absolute address; see `mirror.wire.message.Send`.
 
         Raises NetworkError, also out of the reply's chunks, and RegistryError
         for a redirect that must not be followed.
         """
-        if request.blob:
-            async with self._follow(request) as reply:
-                yield reply
-            return
-        with self._answers.bound(request) as scope:
-            async with self._follow(request) as reply:
-                self._answers.begun(request, scope)
-                yield reply
+        return Exchange(self, request)
 
-    @asynccontextmanager
-    async def _follow(self, request: Request) -> AsyncIterator[Reply]:
-        """Send a request to where it leads in the end."""
-        begun = False
-        try:
-            for hops in range(LIMIT):
-                async with self._ask(request) as response:
-                    begun = True
-                    reply = _reply(response, redirected=hops > 0)
-                    if response.status not in STATUSES:
-                        yield reply
-                        return
-                    request = follow(request, reply)
-                begun = False
-        except (aiohttp.ClientError, OSError) as error:
-            place, streamed = urlsplit(request.url).netloc, not request.repeatable
-            failure = _network_error(error, place, begun=begun, streamed=streamed)
-            failure.redirected = hops > 0
-            raise failure from error
-        raise RegistryError(f"redirected more than {LIMIT} times")
+    def reused(self) -> bool:
+        """Whether the last connection of the task that runs had been used before."""
+        return self._connector.reused()
 
-    def _ask(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    def drop_connection(self, task: "asyncio.Task[object]") -> None:
+        """Close the connection over which a task waits for an answer."""
+        self._connector.drop(task)
+
+    async def ask(self, request: Request) -> aiohttp.ClientResponse:
+        """Send a request to its address, and wait for the beginning of the answer."""
         assert self._session is not None, "a transport is entered before it is used"
         url = URL(request.url, encoded=True)
         headers = request.headers
         if request.length is not None:
             headers = {**headers, "Content-Length": str(request.length)}
         place = url.raw_authority
+        if (way := self._ways.get((url.scheme, place))) is None:
+            tls = self._tls(url.scheme, place)
+            way = self._ways[url.scheme, place] = self._proxies.proxy_for(request.url), tls
         self._tell(RequestSent(place, request.method))
-        return self._session.request(
+        return await self._session.request(
             request.method,
             url,
             headers=headers,
             data=request.body if request.length else None,
             allow_redirects=False,
-            proxy=self._proxies.proxy_for(request.url),
-            ssl=self._tls(url.scheme, place),
+            proxy=way[0],
+            ssl=way[1],
             timeout=self._patient if _begins_late(request) else self._quick,
         )
 
     def _tls(self, scheme: str, place: str) -> ssl.SSLContext | bool:
         return self._trust.context(place, verify=self._verify) if scheme == "https" else True
+
+
+class Exchange:
+    """A request and its answer, which can be read as long as the block lasts."""
+
+    __slots__ = ("_bounded", "_hops", "_request", "_response", "_task", "_transport")
+
+    def __init__(self, transport: Transport, request: Request) -> None:
+        self._transport = transport
+        self._request = request
+        self._bounded = not request.blob
+        self._response: aiohttp.ClientResponse | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._hops = 0
+
+    async def __aenter__(self) -> Reply:
+        answers, late = self._transport.answers, _begins_late(self._request)
+        if self._bounded:
+            self._task = asyncio.current_task()
+            answers.begin(self, begins_late=late)
+        try:
+            reply = await self._follow()
+        except BaseException as error:
+            self._end(error)
+            raise
+        if late and self._bounded:
+            answers.answered(self)
+        return reply
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            assert self._response is not None, "what was entered was answered"
+            await self._response.__aexit__(kind, error, trace)
+        except BaseException as failure:
+            error = error or failure
+            raise
+        finally:
+            self._end(error)
+
+    def give_up(self) -> None:
+        """See `mirror.registry.answer_time.Waiting`."""
+        if self._response is not None:
+            self._response.close()
+        elif self._task is not None:
+            self._transport.drop_connection(self._task)
+
+    async def _follow(self) -> Reply:
+        """Send the request to where it leads in the end."""
+        while True:
+            self._response = None
+            response = self._response = await self._transport.ask(self._request)
+            reply = _reply(response, self._request.url, redirected=self._hops > 0)
+            if response.status not in STATUSES:
+                return reply
+            async with response:
+                self._request = follow(self._request, reply)
+            self._hops += 1
+            if self._hops == LIMIT:
+                raise RegistryError(f"redirected more than {LIMIT} times")
+
+    def _end(self, error: BaseException | None) -> None:
+        """End the exchange; raise what an error of the library amounts to."""
+        answers = self._transport.answers
+        if self._bounded:
+            answers.end(self)
+        if isinstance(error, (aiohttp.ClientError, OSError)):
+            place = urlsplit(self._request.url).netloc
+            reused = self._request.repeatable and self._transport.reused()
+            begun = self._response is not None
+            failure = _failure(error, place, begun=begun, reused=reused)
+            failure.__cause__ = error
+            if self._bounded:
+                failure = answers.judged(self, failure, place)
+            failure.redirected = self._hops > 0
+            raise failure from error
 
 
 def _timeout(limits: Timeouts, silence: float) -> aiohttp.ClientTimeout:
@@ -201,16 +257,15 @@ def _timeout(limits: Timeouts, silence: float) -> aiohttp.ClientTimeout:
     )
 
 
-def _reply(response: aiohttp.ClientResponse, *, redirected: bool) -> Reply:
+def _reply(response: aiohttp.ClientResponse, url: str, *, redirected: bool) -> Reply:
     headers = response.headers
-    challenges = headers.getall("WWW-Authenticate", ())
     return Reply(
         response.status,
-        str(response.url),
+        url,
         headers,
         response.content.iter_any(),
         response.reason or "",
-        ", ".join(challenges),
+        ", ".join(headers.getall("WWW-Authenticate", ())),
         ", ".join(headers.getall("Link", ())),
         redirected,
     )
@@ -226,14 +281,13 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _network_error(error: Exception, place: str, *, begun: bool, streamed: bool) -> NetworkError:
+def _failure(error: Exception, place: str, *, begun: bool, reused: bool) -> NetworkError:
+    """Say what became of a request; ``reused`` is whether its connection had been used before."""
     if begun:
         return Truncated(f"{_broken(error, place)} before the body was complete")
+    if reused and isinstance(error, GONE) and not isinstance(error, aiohttp.ClientConnectorError):
+        return Dropped(f"{place} had closed the connection")
     match error:
-        case Lost(used=True) if not streamed:
-            return Dropped(f"{place} had closed the connection")
-        case Lost():
-            return _network_error(error.error, place, begun=False, streamed=streamed)
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "") or error
             return Untrusted(f"{place} has a certificate that is not trusted: {reason}")
@@ -269,50 +323,3 @@ def _broken(error: Exception, place: str) -> str:
 def _begins_late(request: Request) -> bool:
     """Whether an answer may begin as late as one to the last byte of a blob."""
     return request.slow or not request.repeatable
-
-
-class _AnswerTime:
-    """How long an answer may take in all, unless it carries a blob.
-
-    A limit on silence alone would wait for ever on a server that sends a byte now and then.
-    """
-
-    def __init__(self, limits: Timeouts) -> None:
-        self._limits = limits
-        # Who allows for longer silences allows for longer answers.
-        self._seconds = max(limits.answer, limits.stall)
-        self._open: set[anyio.CancelScope] = set()
-        self._hastened = False
-
-    @contextmanager
-    def bound(self, request: Request) -> Iterator[anyio.CancelScope]:
-        """Raise TooSlow, or DeadlinePassed, unless the block is left in time."""
-        seconds = self._limits.commit if _begins_late(request) else self._seconds
-        place = urlsplit(request.url).netloc
-        late = DeadlinePassed(f"{place} had not answered in full when the deadline came")
-        with anyio.move_on_after(self._limits.stall if self._hastened else seconds) as scope:
-            self._open.add(scope)
-            try:
-                yield scope
-            except NetworkError as error:
-                if self._hastened and isinstance(error.__cause__, TimeoutError):
-                    raise late from error  # another attempt would only be silent as long
-                raise
-            finally:
-                self._open.discard(scope)
-        if scope.cancelled_caught:
-            if self._hastened:
-                raise late
-            raise TooSlow(f"{place} did not answer in full within {self._seconds:g} s")
-
-    def begun(self, request: Request, scope: anyio.CancelScope) -> None:
-        """Bound what is left of an answer that was allowed to begin late."""
-        if _begins_late(request) and not self._hastened:
-            scope.deadline = anyio.current_time() + self._seconds
-
-    def hasten(self) -> None:
-        """Bound all answers by the longest silence, from now on."""
-        self._hastened = True
-        soon = anyio.current_time() + self._limits.stall
-        for scope in self._open:
-            scope.deadline = min(scope.deadline, soon)

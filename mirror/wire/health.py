@@ -36,6 +36,11 @@ class Health:
         """Learn that it wants to be left alone for so long."""
         self._paused_until = max(self._paused_until, now + seconds)
 
+    @property
+    def well(self) -> bool:
+        """Whether it never was left alone; then no clock need be asked."""
+        return not self._dead and not self._paused_until
+
     def wait(self, now: float) -> float:
         """Return the seconds until it may be asked again, 0 if it may be now."""
         return max(0.0, self._paused_until - now)

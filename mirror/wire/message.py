@@ -52,6 +52,14 @@ class Request:
         if self.length is None:
             raise ValueError("a stream needs a length")
 
+    def at(self, url: str, login: str = "") -> "Request":
+        """Return the same request to an absolute address, with a login if there is one."""
+        headers = {**self.headers, "Authorization": login} if login else self.headers
+        return Request(
+            self.method, url, headers, self.body, self.length, self.repeatable,
+            self.slow, self.urgent, self.blob, self.lists, self.reads,
+        )  # fmt: skip
+
     def __str__(self) -> str:
         return f"{self.method} {self.url.partition('?')[0]}"
 

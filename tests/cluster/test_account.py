@@ -12,7 +12,6 @@ from mirror.events import (
     BlobLanded,
     BlobStarted,
     BlobStopped,
-    CopyForeseen,
     Event,
     ImageSettled,
     ImagesFound,
@@ -88,10 +87,9 @@ def test_one_who_was_taken_for_lost_is_not_listened_to() -> None:
 
 
 def test_a_units_own_affairs_are_not_told() -> None:
-    s, d = Registry("s.io"), Registry("d.io")
-    pushed = PushedBack(d, 3.0, 429)
+    pushed = PushedBack(Registry("d.io"), 3.0, 429)
 
-    assert told(Account(), "x", AdmissionClosed(3), CopyForeseen(s, d, 4), pushed) == [pushed]
+    assert told(Account(), "x", AdmissionClosed(3), pushed) == [pushed]
 
 
 def test_of_a_unit_that_is_given_up_the_rest_is_told() -> None:

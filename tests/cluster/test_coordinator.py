@@ -18,12 +18,12 @@ from mirror.cluster.coordinator import carry_out
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
+from mirror.engine.dry_run import Plan
 from mirror.errors import Side, UsageError
 from mirror.events import AdmissionClosed, Event, Status, Traffic
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.terms import Prune, Terms
 from mirror.options import Options
-from mirror.plan.summary import Summary
 from mirror.report.result import Result
 from mirror.shard import Shard
 from tests.conftest import Copy
@@ -37,7 +37,7 @@ EVERYTHING = "S/team/*=T/m/*"
 class Spread(Result):
     """What a run by many came to."""
 
-    plan: Summary | None = None
+    plan: Plan | None = None
     closed: int | None = None
 
 
@@ -162,7 +162,7 @@ async def test_a_dry_run_plans_the_whole_and_changes_nothing(
     assert came_to(result) == whole(Status.PLANNED)
     assert writes(target) == []
     assert result.plan is not None
-    assert result.plan.shares[target.host].manifests == REPOSITORIES * len(TAGS)
+    assert result.plan.registries[target.host].manifests == REPOSITORIES * len(TAGS)
 
 
 async def test_a_verification_finds_what_is_missing_and_brings_it(

@@ -6,6 +6,7 @@ import pytest
 from distributed.protocol.pickle import dumps, loads
 
 from mirror.cluster.message import Errand
+from mirror.engine.ledger import Remembered
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
@@ -14,7 +15,6 @@ from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.terms import Prune, Terms
 from mirror.mapping.version import Range
 from mirror.options import Options, RegistryOptions
-from mirror.plan.memory import Remembered
 
 DIGEST = Digest.of(b"x")
 SELECTION = Selection((Platform("linux", "arm64", "v8"),), re.compile("linux/.*"), keep_index=True)

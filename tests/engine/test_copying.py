@@ -11,7 +11,7 @@ from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
-from mirror.engine.copying import copy
+from mirror.engine.run import copy
 from mirror.errors import ExitCode, Side
 from mirror.events import Event, Landing, Status, Traffic
 from mirror.image.digest import Digest

@@ -12,7 +12,7 @@ from mirror.auth.scope import Scope
 from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.copying import copy
+from mirror.engine.run import copy
 from mirror.events import Status, Traffic
 from mirror.mapping.grammar import parse
 from mirror.options import Options

@@ -1,0 +1,123 @@
+"""One blob into one repository: found there, mounted or streamed.
+
+    known to be there
+    may be there --look--> there
+    not there --> mounted from where it is, or streamed from its source
+
+However many manifests wait for it, it is brought once; the first upload to a registry goes
+alone, so that other repositories mount what it brought.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mirror.effort import current_effort
+from mirror.engine.run_state import Route, Run
+from mirror.engine.schedule import Rank
+from mirror.errors import MirrorError, RegistryError, Side
+from mirror.events import Landing
+from mirror.image.manifest import Descriptor
+from mirror.image.reference import Repository
+
+
+async def copy_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
+    """Have a blob at the destination; return whether it had to be brought.
+
+    ``refused`` says that the registry does not have it, whatever it said before: then it is
+    looked for in any case, and not mounted.  Raises MirrorError if it cannot be brought.
+    """
+    if run.known.has_blob(route.destination, blob.digest):
+        return False
+    # Of two that promise different things of one digest, at most one is right.
+    key = route.destination, blob.digest, blob.size, blob.urls
+    started = False
+
+    async def bring() -> bool:
+        nonlocal started
+        started = True
+        return await _bring(run, route, blob, refused=refused)
+
+    while True:
+        try:
+            return await run.blobs.do(key, bring)
+        except MirrorError as error:
+            if started or not is_of_other_source(error, route.source):
+                raise
+
+
+async def _bring(run: Run, route: Route, blob: Descriptor, *, refused: bool) -> bool:
+    known, destination = run.known, route.destination
+    exists = known.exists(destination)
+    if refused or (exists and not run.options.force):
+        if await _is_there(run, destination, blob):
+            known.add_blob(destination, blob.digest)
+            return False
+        await copy_missing_blob(run, route, blob, look=False, mountable=not refused)
+    else:
+        look = exists is None and not run.options.force
+        await copy_missing_blob(run, route, blob, look=look)
+    return True
+
+
+async def _is_there(run: Run, destination: Repository, blob: Descriptor) -> bool:
+    try:
+        return await run.destination.has(destination, blob, spared=run.known.spares(destination))
+    except RegistryError:
+        return False  # some logins may push and not look
+
+
+async def copy_missing_blob(
+    run: Run, route: Route, blob: Descriptor, *, look: bool = False, mountable: bool = True
+) -> None:
+    """Mount a blob, or stream it.
+
+    ``look`` says that it may be there, which a mount finds out by the way.
+    """
+    destination = route.destination
+    registry = destination.registry
+    # Within one registry everything is mounted from the source, and nothing waits.
+    shared = mountable and run.known.mounts(registry) and route.source.registry != registry
+    async with run.first_uploads.turn(registry, blob.digest) if shared else _at_once():
+        size = max(1, blob.size)  # an empty blob needs the same requests as any other
+        async with run.slots.hold(
+            Rank.COPY, route.source.registry, registry, size=size, content=blob.digest.hex
+        ):
+            current_effort().begin()
+            # What is known now decides: it may have come to the registry meanwhile.
+            origin = (
+                run.known.mount_source(route.source, destination, blob.digest, look=look)
+                if mountable
+                else None
+            )
+            landed = await run.destination.bring(
+                route.source, destination, blob, origin, shared=shared
+            )
+        if landed.refused is not None:
+            run.known.mount_refused(destination, landed.refused)
+        if landed.landing is Landing.COPIED:
+            current_effort().charge(blob.size)
+        run.known.add_blob(destination, blob.digest)
+
+
+async def replace_blob(run: Run, route: Route, blob: Descriptor, *, spoiled: bool) -> None:
+    """Bring a blob that was looked for and is not there, or is ``spoiled``: something else.
+
+    What is something else there must not be taken from there again.
+    """
+
+    async def bring() -> bool:
+        await copy_missing_blob(run, route, blob, mountable=not spoiled)
+        return True
+
+    await run.blobs.do((route.destination, blob.digest, spoiled), bring)
+
+
+@asynccontextmanager
+async def _at_once() -> AsyncIterator[None]:
+    yield
+
+
+def is_of_other_source(error: MirrorError, source: Repository) -> bool:
+    """Whether an error says nothing of this source, since another one did it wrong."""
+    place = error.place
+    return place is not None and place.side is Side.SOURCE and not place.is_in(str(source))

@@ -1,0 +1,145 @@
+"""A manifest and everything below it, into one repository: blobs, then children, then itself.
+
+Manifests that several images name are brought once.
+"""
+
+from mirror.effort import current_effort, note_attempts
+from mirror.engine.blob_copy import copy_blob, is_of_other_source
+from mirror.engine.concurrency import together
+from mirror.engine.run_state import Route, Run
+from mirror.errors import (
+    Incomplete,
+    MirrorError,
+    NotFound,
+    Place,
+    RegistryError,
+    Side,
+    Unsupported,
+)
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.reference import Reference, Repository
+
+# Times a manifest is put again that the registry found incomplete.
+_REPAIRS = 4
+_NOT_SPARSE = "The registry wants every child that an index names: leave out --keep-manifest-list."
+
+
+async def copy_manifest(run: Run, route: Route, child: Descriptor, depth: int) -> bool:
+    """Have a manifest at the destination by its digest, with everything below it.
+
+    Return whether it was not known to be there.  What is listed under a type that is
+    unknown, and turns out to be no manifest, is brought as the blob it is.
+    """
+    if run.known.has_manifest(route.destination, child.digest):
+        return False
+    started = False
+
+    async def bring() -> None:
+        nonlocal started
+        started = True
+        await _bring(run, route, child, depth)
+
+    while True:
+        try:
+            await run.manifests.do((route.destination, child.digest), bring)
+        except MirrorError as error:
+            if started or not is_of_other_source(error, route.source):
+                raise
+        else:
+            return True
+
+
+async def _bring(run: Run, route: Route, child: Descriptor, depth: int) -> None:
+    try:
+        manifest = await run.source.manifest(route.source, child.digest)
+    except NotFound:
+        if not child.may_be_blob:
+            raise
+        await copy_blob(run, route, child)
+        return
+    await copy_contents(run, route, manifest, depth)
+    await put_complete(run, route, manifest, by_digest(route.destination, manifest), depth)
+
+
+async def copy_contents(
+    run: Run, route: Route, manifest: Manifest, depth: int = 0, *, refused: bool = False
+) -> bool:
+    """Have everything at the destination that a manifest names; return if anything was brought.
+
+    ``refused`` says that the registry misses some of it, so that its blobs are looked for
+    even where a mount or the registry itself said that they are there.
+    """
+    if route.source == route.destination:
+        return False  # another name for what is there already
+    await _find_repository(run, route.destination)
+    if depth >= DEPTH_LIMIT and manifest.manifests:
+        place = Place(Side.SOURCE, f"{route.source}@{manifest.digest}", "walking the index")
+        raise Unsupported(f"more than {DEPTH_LIMIT} indexes within each other").at(place)
+    brought: list[bool] = []
+
+    async def copy_one_blob(blob: Descriptor) -> None:
+        brought.append(await copy_blob(run, route, blob, refused=refused))
+
+    async def copy_child(child: Descriptor) -> None:
+        brought.append(await copy_manifest(run, route, child, depth + 1))
+
+    needed = manifest.needed_blobs(foreign=run.options.push_foreign).values()
+    blobs = sorted(needed, key=lambda blob: -blob.size)
+    children = {child.digest: child for child in manifest.manifests}.values()
+    async with together() as tasks:
+        for blob in blobs:
+            if not run.known.has_blob(route.destination, blob.digest):
+                tasks.start_soon(copy_one_blob, blob)
+        for child in children:
+            if not run.known.has_manifest(route.destination, child.digest):
+                tasks.start_soon(copy_child, child)
+    return any(brought)
+
+
+async def put_complete(
+    run: Run, route: Route, manifest: Manifest, target: Reference, depth: int = 0
+) -> None:
+    """Store a manifest whose contents are there; bring again what the registry misses of it.
+
+    Replicas that lag behind and clean-ups that run meanwhile have a registry refuse a
+    manifest although everything was there.  Where nothing was missing after all, it is given
+    time to notice: 1, 2, 4, 8 seconds.
+    """
+    current_effort().begin()
+    refusals = 0
+    while True:
+        try:
+            await run.destination.put(target, manifest)
+            break
+        except Incomplete as error:
+            if manifest.sparse:
+                raise Incomplete(error.message, hint=_NOT_SPARSE).at(error.place) from error
+            if refusals >= min(run.options.retries, _REPAIRS):
+                raise
+        refusals += 1
+        note_attempts(refusals + 1)
+        named = (*manifest.blobs, *manifest.manifests)
+        run.known.distrust(route.destination, (one.digest for one in named))
+        if not await copy_contents(run, route, manifest, depth, refused=True):
+            await run.patience.sleep(2.0 ** (refusals - 1))
+    if not manifest.sparse:
+        run.known.add_manifest(route.destination, manifest.digest)
+
+
+async def _find_repository(run: Run, repository: Repository) -> None:
+    """Find out whether the repository is there, where that decides how blobs are sent."""
+    if not run.known.needs_look(repository):
+        return
+    try:
+        found = await run.destination.exists(repository, spared=run.known.spares(repository))
+    except RegistryError:
+        found = True  # some logins may push and not list: each blob is asked for by itself
+    if found:
+        run.known.found_repository(repository)
+    else:
+        run.known.missed_repository(repository)
+
+
+def by_digest(repository: Repository, manifest: Manifest) -> Reference:
+    """Return the reference of a manifest by its digest."""
+    return Reference(repository, digest=manifest.digest)

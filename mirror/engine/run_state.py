@@ -1,0 +1,80 @@
+"""What everything in a run shares."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from anyio.abc import TaskGroup
+
+from mirror.engine.admission import Lane, lane_of
+from mirror.engine.destination_state import DestinationState
+from mirror.engine.ledger import Recall
+from mirror.engine.listings import Listings
+from mirror.engine.requests import Clients, Destination, Source
+from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork
+from mirror.engine.slots import Slots
+from mirror.errors import Side
+from mirror.events import Tell
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
+from mirror.mapping.terms import Terms
+from mirror.mapping.wildcard import Pair
+from mirror.options import Options
+from mirror.registry.patience import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From which repository to which."""
+
+    source: Repository
+    destination: Repository
+
+
+class Run:
+    """One run: what was asked for, what it works with, and what it knows by now."""
+
+    def __init__(
+        self,
+        options: Options,
+        emit: Tell,
+        clients: Clients,
+        slots: Slots,
+        source: Source,
+        destination: Destination,
+        patience: Patience,
+        recall: Recall,
+        tasks: TaskGroup,
+    ) -> None:
+        """``tasks`` is where work runs that several images wait for."""
+        self.options = options
+        self.emit = emit
+        self.clients = clients
+        self.slots = slots
+        self.source = source
+        self.destination = destination
+        self.patience = patience
+        self.recall = recall
+        self._foreseen: Counter[Lane] = Counter()
+        self.tasks = tasks
+        self.terms = Terms.of(options)
+        """How mappings are carried out that do not say it themselves."""
+        self.known = DestinationState(options, writes=destination.writes)
+        self.listings = Listings(source, destination, tasks)
+        self.manifests: SharedWork[None] = SharedWork(tasks)
+        """Manifests on their way to a repository."""
+        self.blobs: SharedWork[bool] = SharedWork(tasks)
+        """Blobs on their way to a repository."""
+        self.first_uploads = OneFirst(lambda *key: self.known.home(*key) is not None)
+        """The first upload of a blob to a registry, from where others mount it."""
+        self.list_writers = OneAtATime()
+        """Those who add to lists of referrers behind tags."""
+        self.referrers_brought: dict[tuple[Route, Digest], bool] = {}
+        """Whether anything refers to an image, all of which was brought; for its other tags."""
+
+    def foresee(self, pair: Pair, requests: int) -> None:
+        """Have connections ready for an image that leads to so many requests at once."""
+        lane = lane_of(pair)
+        if requests > self._foreseen[lane] and self.destination.writes:
+            self._foreseen[lane] = requests
+            self.clients.foresee(lane[0], Side.SOURCE, requests)
+            self.clients.foresee(lane[1], Side.DESTINATION, requests)

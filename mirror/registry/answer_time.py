@@ -1,0 +1,90 @@
+"""How long an answer may take in all, unless it carries a blob.
+
+A limit on silence alone would wait for ever on a server that sends a byte now and then.  One
+timer looks over all answers that are waited for, since one for each costs more than all
+else that is done about a small request.
+"""
+
+import asyncio
+from typing import Protocol
+
+from mirror.errors import DeadlinePassed, NetworkError, TooSlow
+from mirror.options import Timeouts
+
+# Looks within the shortest limit, and the seconds between two of them.
+_LOOKS = 8
+_MOST_OFTEN, _LEAST_OFTEN = 0.02, 1.0
+
+
+class Waiting(Protocol):
+    """An answer that is waited for."""
+
+    def give_up(self) -> None:
+        """Close its connection, so that whoever reads it gets an error."""
+        ...
+
+
+class AnswerTime:
+    """The answers of one transport that are waited for, and until when."""
+
+    def __init__(self, limits: Timeouts) -> None:
+        self._limits = limits
+        # Who allows for longer silences allows for longer answers.
+        self._seconds = max(limits.answer, limits.stall)
+        self._until: dict[Waiting, float] = {}
+        self._late: set[Waiting] = set()
+        self._hastened = False
+        self._timer: asyncio.TimerHandle | None = None
+        often = min(self._seconds, limits.stall, limits.commit) / _LOOKS
+        self._often = min(max(often, _MOST_OFTEN), _LEAST_OFTEN)
+
+    def begin(self, waiting: Waiting, *, begins_late: bool) -> None:
+        """Begin to wait for an answer, which may begin as late as that to a commit."""
+        loop = asyncio.get_running_loop()
+        seconds = self._limits.commit if begins_late else self._seconds
+        self._until[waiting] = loop.time() + (self._limits.stall if self._hastened else seconds)
+        if self._timer is None:
+            self._timer = loop.call_later(self._often, self._look)
+
+    def answered(self, waiting: Waiting) -> None:
+        """Bound what is left of an answer that was allowed to begin late."""
+        if not self._hastened:
+            self._until[waiting] = asyncio.get_running_loop().time() + self._seconds
+
+    def end(self, waiting: Waiting) -> None:
+        """Wait no longer: the answer was read, or there is none."""
+        self._until.pop(waiting, None)
+
+    def judged(self, waiting: Waiting, error: NetworkError, place: str) -> NetworkError:
+        """Return what the failure of an answer amounts to: one that took too long, perhaps."""
+        late = waiting in self._late
+        self._late.discard(waiting)
+        if self._hastened and (late or isinstance(error.__cause__, TimeoutError)):
+            # Another attempt would only be silent as long.
+            return DeadlinePassed(f"{place} had not answered in full when the deadline came")
+        if late:
+            return TooSlow(f"{place} did not answer in full within {self._seconds:g} s")
+        return error
+
+    def hasten(self) -> None:
+        """Wait for no answer longer than for a silence, from now on."""
+        self._hastened = True
+        if not self._until:
+            return
+        soon = asyncio.get_running_loop().time() + self._limits.stall
+        for waiting, until in self._until.items():
+            self._until[waiting] = min(until, soon)
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for waiting in [one for one, until in self._until.items() if until <= now]:
+            del self._until[waiting]
+            self._late.add(waiting)
+            waiting.give_up()
+        self._timer = loop.call_later(self._often, self._look) if self._until else None

@@ -1,0 +1,196 @@
+"""Work that several ask for: done once, and left when it is wanted no more."""
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+
+from mirror.effort import Effort, effort_of, note_attempts
+from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork, SingleFlight
+from mirror.errors import MirrorError
+
+
+class Work:
+    """Work that waits until it is let go on, and counts how often it was begun."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.cancelled = 0
+        self.go = anyio.Event()
+        self.error: MirrorError | None = None
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        number = self.begun
+        try:
+            await self.go.wait()
+        except BaseException:
+            self.cancelled += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return number
+
+
+async def settle() -> None:
+    """Let everything go on that can."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("error", [None, MirrorError("broken")])
+async def test_all_who_ask_at_the_same_time_get_the_same(
+    shared: bool, error: MirrorError | None
+) -> None:
+    work, came = Work(), list[object]()
+    work.error = error
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks) if shared else SingleFlight()
+
+        async def ask() -> None:
+            try:
+                came.append(await flights.do("key", work))
+            except MirrorError as failure:
+                came.append(failure)
+
+        for _ in range(5):
+            tasks.start_soon(ask)
+        await settle()
+        work.go.set()
+
+    assert work.begun == 1
+    assert came == [error or 1] * 5
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_who_asks_after_the_end_has_it_done_again(shared: bool) -> None:
+    work = Work()
+    work.go.set()
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks) if shared else SingleFlight()
+        assert [await flights.do("key", work), await flights.do("key", work)] == [1, 2]
+        assert await flights.do("other", work) == 3
+
+
+async def test_a_question_whose_asker_is_cancelled_is_asked_by_the_next() -> None:
+    flights, work, came = SingleFlight(), Work(), list[int]()
+
+    async def ask() -> None:
+        came.append(await flights.do("key", work))
+
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(_cancelled_by, scope, ask)
+            await settle()
+        tasks.start_soon(ask)
+        tasks.start_soon(ask)
+        await settle()
+        scope.cancel()
+        await settle()
+        assert (work.begun, work.cancelled) == (2, 1)
+        work.go.set()
+
+    assert came == [2, 2]
+
+
+async def _cancelled_by(scope: anyio.CancelScope, ask: object) -> None:
+    own = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_mirror_cancel, scope, own)
+        with own:
+            await ask()  # type: ignore[operator]
+        tasks.cancel_scope.cancel()
+
+
+async def _mirror_cancel(scope: anyio.CancelScope, own: anyio.CancelScope) -> None:
+    while not scope.cancel_called:
+        await anyio.lowlevel.checkpoint()
+    own.cancel()
+
+
+async def test_shared_work_goes_on_until_the_last_who_waits_is_cancelled() -> None:
+    work = Work()
+    scopes = [anyio.CancelScope() for _ in range(3)]
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks)
+
+        async def ask(scope: anyio.CancelScope) -> None:
+            with scope:
+                await flights.do("key", work)
+
+        for scope in scopes:
+            tasks.start_soon(ask, scope)
+        await settle()
+        for scope in scopes[:2]:
+            scope.cancel()
+        await settle()
+        assert work.cancelled == 0
+        scopes[2].cancel()
+        await settle()
+        assert (work.begun, work.cancelled) == (1, 1)
+        work.go.set()
+        assert await flights.do("key", work) == 2
+
+
+async def test_how_hard_work_was_is_known_to_all_who_waited() -> None:
+    efforts = [Effort() for _ in range(3)]
+    go = anyio.Event()
+
+    async def work() -> None:
+        await go.wait()
+        note_attempts(3)
+
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[None](tasks)
+
+        async def ask(effort: Effort) -> None:
+            with effort_of(effort):
+                await flights.do("key", work)
+
+        for effort in efforts:
+            tasks.start_soon(ask, effort)
+        await settle()
+        go.set()
+
+    assert [effort.attempts for effort in efforts] == [3, 3, 3]
+
+
+async def test_one_goes_first_and_the_others_only_once_it_has_succeeded() -> None:
+    done, running, most = set[str](), 0, list[int]()
+    first_fails = [True, False, False, False]
+    gate = OneFirst(lambda key: key in done)
+
+    async def upload(tasks: TaskGroup, fails: bool) -> None:
+        nonlocal running
+        try:
+            async with gate.turn("key"):
+                running += 1
+                most.append(running)
+                await settle()
+                running -= 1
+                if fails:
+                    raise MirrorError("broken")  # noqa: TRY301
+                done.add("key")
+        except MirrorError:
+            pass
+
+    async with anyio.create_task_group() as tasks:
+        for fails in first_fails:
+            tasks.start_soon(upload, tasks, fails)
+
+    assert most == [1, 1, 1, 2], "the second try goes alone too, and then the rest"
+
+
+async def test_only_one_writes_at_a_time() -> None:
+    turns, running = OneAtATime(), set[str]()
+
+    async def write(key: str) -> None:
+        async with turns.turn(key):
+            assert key not in running
+            running.add(key)
+            await settle()
+            running.remove(key)
+
+    async with anyio.create_task_group() as tasks:
+        for key in "aabba":
+            tasks.start_soon(write, key)
