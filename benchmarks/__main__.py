@@ -11,7 +11,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import catalog, model, nights, scale, schedule, single, spread, startup, trouble
+from benchmarks import (
+    catalog,
+    model,
+    nights,
+    scale,
+    schedule,
+    single,
+    spread,
+    startup,
+    trouble,
+)
 from benchmarks.measure import Failed
 from benchmarks.registries import NEEDED
 from benchmarks.results import Finding, table, write

@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # what runs is below: no command should wait for what it does
     from mirror.events import BlobLanded, Event, ImageSettled, ImagesFound, Status
     from mirror.image.platform import Platform
     from mirror.image.selection import Selection
-    from mirror.library.copying import copy, verify
-    from mirror.library.syncing import sync
+    from mirror.library.configured_sync import sync
+    from mirror.library.copy_and_verify import copy, verify
     from mirror.options import Cluster, Options, RegistryOptions, Timeouts
     from mirror.report.document import Image, Report
     from mirror.shard import Shard
@@ -75,8 +75,8 @@ _HOMES = {
     "events": ("BlobLanded", "Event", "ImageSettled", "ImagesFound", "Status"),
     "image.platform": ("Platform",),
     "image.selection": ("Selection",),
-    "library.copying": ("copy", "verify"),
-    "library.syncing": ("sync",),
+    "library.copy_and_verify": ("copy", "verify"),
+    "library.configured_sync": ("sync",),
     "options": ("Cluster", "Options", "RegistryOptions", "Timeouts"),
     "report.document": ("Image", "Report"),
     "shard": ("Shard",),

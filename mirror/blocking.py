@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from mirror.engine.loop import run
-from mirror.library import copying, syncing
+from mirror.library import configured_sync, copy_and_verify
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -22,6 +22,6 @@ def _blocking(work: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
     return wait
 
 
-copy = _blocking(copying.copy)
-verify = _blocking(copying.verify)
-sync = _blocking(syncing.sync)
+copy = _blocking(copy_and_verify.copy)
+verify = _blocking(copy_and_verify.verify)
+sync = _blocking(configured_sync.sync)

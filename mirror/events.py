@@ -226,7 +226,7 @@ Event = (
     | PushedBack
     | AdmissionClosed
 )
-Tell = Callable[[Event], None]
+Emit = Callable[[Event], None]
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from mirror.engine.run import copy, verify
 from mirror.events import Traffic
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 from mirror.report.result import Result
 
 Copy = Callable[..., Awaitable[Result]]
@@ -31,8 +31,8 @@ class Hurry:
         self.now += seconds
         await anyio.lowlevel.checkpoint()
 
-    def patience(self, retries: int, seed: int = 7) -> Patience:
-        return Patience(retries, Random(seed), self.clock, self.sleep)
+    def backoff(self, retries: int, seed: int = 7) -> Backoff:
+        return Backoff(retries, Random(seed), self.clock, self.sleep)
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def _between(
         rules = parse(documents=[Document("test", text.encode())])
         result = Result(datetime.now(UTC))
         asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
-        hurry = Hurry().patience(asked.retries)
-        await work(rules, asked, result.take, Traffic(), patience=hurry)
+        hurry = Hurry().backoff(asked.retries)
+        await work(rules, asked, result.take, Traffic(), backoff=hurry)
         return result
 
     return run

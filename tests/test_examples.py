@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from mirror.cli.app import app
-from mirror.configuration.document import parse as configuration
+from mirror.configuration.loader import parse as configuration
 from mirror.mapping.grammar import Document, parse
 from mirror.shard import Shard
 from tests.cli.conftest import catalog, empty, unmeasured

@@ -19,7 +19,7 @@ from mirror.auth.credential import Credential
 from mirror.auth.scope import Scope, Scopes, covers, widen
 from mirror.errors import Denied, MirrorError, NetworkError, RegistryError
 from mirror.wire.address import join
-from mirror.wire.fault import failure, one_line
+from mirror.wire.error_response import failure, one_line
 from mirror.wire.message import Reply, Request, Send
 
 # Seconds a token lives when nothing else is said, and at least: the

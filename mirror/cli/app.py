@@ -14,9 +14,9 @@ import typer
 import typer.core
 
 from mirror import __version__
-from mirror.cli import parameters as given
-from mirror.cli import texts, trust
-from mirror.cli.shared import Shared, Wanted, spread
+from mirror.cli import auth_options, help_texts
+from mirror.cli import option_types as given
+from mirror.cli.command_options import Shared, Wanted, flatten_options
 from mirror.cli.streams import ensure
 from mirror.errors import ExitCode, MappingError, MirrorError
 from mirror.options import COLLECTIONS, Options
@@ -39,7 +39,7 @@ _LOOK_RETRIES = 2
 
 app = typer.Typer(
     cls=_DefaultCommand,
-    help=texts.MIRROR,
+    help=help_texts.MIRROR,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -61,8 +61,8 @@ def root(
     """Serve as the group's own command, which only knows --version."""
 
 
-@app.command(help=texts.COPY)
-@spread
+@app.command(help=help_texts.COPY)
+@flatten_options
 def copy(
     wanted: Wanted,
     dry_run: given.DryRun = False,
@@ -75,8 +75,8 @@ def copy(
     _carry_out(wanted, options, shared)
 
 
-@app.command(help=texts.SYNC)
-@spread
+@app.command(help=help_texts.SYNC)
+@flatten_options
 def sync(
     configuration: given.Configuration = None,
     schema: given.Schema = False,
@@ -91,7 +91,7 @@ def sync(
     """Keep in step what a configuration says."""
     options = shared.options(folder=folder, push_foreign=push_foreign, dry_run=dry_run, force=force)
     _call(
-        "mirror.cli.syncing",
+        "mirror.cli.sync",
         configuration,
         options,
         shared.logins(),
@@ -102,8 +102,8 @@ def sync(
     )
 
 
-@app.command(help=texts.VERIFY)
-@spread
+@app.command(help=help_texts.VERIFY)
+@flatten_options
 def verify(
     wanted: Wanted,
     deep: given.Deep = False,
@@ -117,7 +117,7 @@ def verify(
     _carry_out(wanted, options, shared, verifying=True)
 
 
-@app.command(help=texts.REPORT)
+@app.command(help=help_texts.REPORT)
 def report(
     runs: given.RunReports,
     html: given.Html = None,
@@ -125,17 +125,17 @@ def report(
     output: given.OutputFormat = given.Output.TEXT,
 ) -> None:
     """Tell what a run came to."""
-    _call("mirror.cli.reporting", runs, html, before, json=output is given.Output.JSON)
+    _call("mirror.cli.report", runs, html, before, json=output is given.Output.JSON)
 
 
-@app.command(help=texts.INSPECT)
+@app.command(help=help_texts.INSPECT)
 def inspect(
     reference: given.Image,
-    authfile: trust.Authfile = None,
-    src_creds: trust.SourceCredentials = None,
-    src_registry_token: trust.SourceToken = None,
-    certificate_authority: trust.CertificateAuthority = None,
-    insecure: trust.Insecure = False,
+    authfile: auth_options.Authfile = None,
+    src_creds: auth_options.SourceCredentials = None,
+    src_registry_token: auth_options.SourceToken = None,
+    certificate_authority: auth_options.CertificateAuthority = None,
+    insecure: auth_options.Insecure = False,
     folder: given.Folder = Path(),
     raw: given.Raw = False,
     tags: given.TagsOnly = False,
@@ -149,7 +149,7 @@ def inspect(
         retries=_LOOK_RETRIES,
     )
     _call(
-        "mirror.cli.inspecting",
+        "mirror.cli.inspect",
         reference,
         options,
         logins={
@@ -163,16 +163,16 @@ def inspect(
     )
 
 
-@app.command(help=texts.SERVE)
+@app.command(help=help_texts.SERVE)
 def serve(listen: given.Listen = "127.0.0.1:5000", catalog: given.Catalog = False) -> None:
     """Run the embedded registry."""
-    _call("mirror.cli.serving", listen, catalog=catalog)
+    _call("mirror.cli.serve", listen, catalog=catalog)
 
 
 @app.command()
 def demo() -> None:
     """Copy a made-up catalog between two embedded registries, twice."""
-    _call("mirror.cli.demonstrating")
+    _call("mirror.cli.demo")
 
 
 def _carry_out(
@@ -182,7 +182,7 @@ def _carry_out(
     asked = wanted.mappings or [], wanted.files or []
     logins, telling = shared.logins(), shared.telling()
     _call(
-        "mirror.cli.copying", *asked, options, logins, telling, verifying=verifying,
+        "mirror.cli.copy", *asked, options, logins, telling, verifying=verifying,
         cluster=shared.cluster,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from mirror.cli.values import Outputs
+from mirror.cli.converters import Outputs
 from mirror.errors import MirrorError, UsageError
 
 

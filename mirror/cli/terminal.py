@@ -83,4 +83,4 @@ class Terminal:
 
 
 def _screen() -> Any:
-    return importlib.import_module("mirror.cli.screen").Screen()
+    return importlib.import_module("mirror.cli.progress_display").Screen()

@@ -14,7 +14,7 @@ Blob = tuple[Registry, Digest]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ClaimAnswer:
     """What one who asked is told: where the blob is by now; None if it is theirs to bring."""
 
     asker: str
@@ -37,31 +37,31 @@ class Claims:
         self._homes: dict[Blob, Repository] = {}
         self._claims: dict[Blob, _Claim] = {}
 
-    def ask(self, asker: str, blob: Blob) -> list[Answer]:
+    def ask(self, asker: str, blob: Blob) -> list[ClaimAnswer]:
         """Take the question of one who would bring a blob."""
         if (home := self._homes.get(blob)) is not None:
-            return [Answer(asker, blob, home)]
+            return [ClaimAnswer(asker, blob, home)]
         claim = self._claims.setdefault(blob, _Claim(asker))
         if claim.bringer == asker:  # perhaps once more: the first way there did not work
-            return [Answer(asker, blob, None)]
+            return [ClaimAnswer(asker, blob, None)]
         claim.waiting.append(asker)
         return []
 
-    def landed(self, repository: Repository, digest: Digest) -> list[Answer]:
+    def landed(self, repository: Repository, digest: Digest) -> list[ClaimAnswer]:
         """Learn that a blob is in a repository; only what was asked for is remembered."""
         blob = repository.registry, digest
         if (claim := self._claims.pop(blob, None)) is None:
             return []
         self._homes[blob] = repository
-        return [Answer(asker, blob, repository) for asker in claim.waiting]
+        return [ClaimAnswer(asker, blob, repository) for asker in claim.waiting]
 
-    def stopped(self, bringer: str, registry: Registry, digest: Digest) -> list[Answer]:
+    def stopped(self, bringer: str, registry: Registry, digest: Digest) -> list[ClaimAnswer]:
         """Learn that somebody did not bring a blob after all."""
         blob = registry, digest
         claim = self._claims.get(blob)
         return self._pass_on(blob, claim) if claim and claim.bringer == bringer else []
 
-    def gone(self, asker: str) -> list[Answer]:
+    def gone(self, asker: str) -> list[ClaimAnswer]:
         """Learn that somebody brings nothing any more, and waits for nothing."""
         answers = []
         for blob, claim in list(self._claims.items()):
@@ -70,9 +70,9 @@ class Claims:
                 answers += self._pass_on(blob, claim)
         return answers
 
-    def _pass_on(self, blob: Blob, claim: _Claim) -> list[Answer]:
+    def _pass_on(self, blob: Blob, claim: _Claim) -> list[ClaimAnswer]:
         if not claim.waiting:
             del self._claims[blob]
             return []
         claim.bringer = claim.waiting.popleft()
-        return [Answer(claim.bringer, blob, None)]
+        return [ClaimAnswer(claim.bringer, blob, None)]

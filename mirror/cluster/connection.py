@@ -11,7 +11,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security
 
 import mirror
-from mirror.cluster.nursery import METHOD
+from mirror.cluster.forkserver import METHOD
 from mirror.errors import UsageError
 
 # Seconds in which a scheduler must answer, and in which a worker must have come.

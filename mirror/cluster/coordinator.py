@@ -1,7 +1,7 @@
 """The one who has the work: cuts it into units, hands them to workers, tells what comes of them.
 
-    rules -survey-> rules by repository -cut-> units -book-> errands -> workers
-                                   events, each once <-book- news    <-
+    rules -expansion-> rules by repository -cut-> units -tracker-> work units -> workers
+                                   events, each once <-tracker- news    <-
 
 Dask runs a unit again whose worker is lost.  Nothing needs undoing: the registries know what is
 there, and the second run finds it.
@@ -25,21 +25,21 @@ from distributed.scheduler import KilledWorker
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import worker
-from mirror.cluster.book import Book
 from mirror.cluster.connection import connected, is_private
 from mirror.cluster.expansion import CatalogExpansion, prunes, without_pruning
-from mirror.cluster.message import TOPIC, Errand, News
-from mirror.cluster.post import Post
-from mirror.cluster.shares import Share
+from mirror.cluster.limits import Share
+from mirror.cluster.protocol import TOPIC, UnitNews, WorkUnit
+from mirror.cluster.replies import Replies
 from mirror.cluster.unit import Unit, cut
+from mirror.cluster.unit_tracker import UnitTracker
 from mirror.engine.concurrency import together
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
+from mirror.engine.pair_processing import ClearingProcessing
 from mirror.engine.run import opened, remembering
 from mirror.engine.run_state import Run
-from mirror.engine.work import Clearing
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
-from mirror.events import AdmissionClosed, Event, ImageSettled, Status, Tell, Traffic
+from mirror.events import AdmissionClosed, Emit, Event, ImageSettled, Status, Traffic
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
@@ -60,7 +60,7 @@ _OPEN = (
 async def carry_out(
     rules: Iterable[Rule],
     options: Options,
-    tell: Tell,
+    emit: Emit,
     traffic: Traffic,
     logins: Logins,
     *,
@@ -75,12 +75,12 @@ async def carry_out(
     ends = anyio.current_time() + options.deadline if options.deadline is not None else None
     if logins.secret and not is_private(scheduler):
         raise UsageError("these logins would go over connections without TLS", hint=_OPEN)
-    with remembering(options, tell) as (ledger, tell_all):
+    with remembering(options, emit) as (ledger, emit_all):
         async with connected(scheduler) as client:
             asked = list(rules)
-            catalogs = CatalogExpansion(map(without_pruning, asked), options, tell_all)
+            catalogs = CatalogExpansion(map(without_pruning, asked), options, emit_all)
             run = _ClusterRun(
-                client, options, tell_all, traffic, logins, ledger, catalogs, ends,
+                client, options, emit_all, traffic, logins, ledger, catalogs, ends,
                 verifying=verifying,
             )  # fmt: skip
             # What deletes, once all units are over: no worker knows enough for that.
@@ -94,7 +94,7 @@ class _ClusterRun:
         self,
         client: Client,
         options: Options,
-        tell: Tell,
+        emit: Emit,
         traffic: Traffic,
         logins: Logins,
         ledger: Ledger | None,
@@ -106,18 +106,18 @@ class _ClusterRun:
         self._name = uuid4().hex
         self._client = client
         self._options = options
-        self._tell_all = tell
+        self._emit_all = emit
         self._traffic = traffic
         self._logins = logins
         self._ledger = ledger
         self._catalogs = catalogs
         self._verifying = verifying
         self._ends = ends
-        self._book = Book(options, self._tell, traffic, over=self._over)
-        self._post = Post(client, self._book, logins)
+        self._tracker = UnitTracker(options, self._emit, traffic, over=self._over)
+        self._post = Replies(client, self._tracker, logins)
         self._unbrought: list[Reference] = []
         """What was not brought to where it belongs."""
-        self._news: deque[News] = deque()
+        self._news: deque[UnitNews] = deque()
         self._ended: deque[tuple[Unit, MirrorError | None]] = deque()
         self._futures: dict[Unit, Future[None]] = {}
         """What dask says of the units under way."""
@@ -143,11 +143,11 @@ class _ClusterRun:
                     await self._stop()
                 self._listen()
             finally:
-                self._book.give_up()
+                self._tracker.give_up()
                 self._client.unsubscribe_topic(TOPIC)
         if self._broken is not None:
             raise self._broken
-        plan = self._book.plan if self._options.dry_run and not self._verifying else None
+        plan = self._tracker.plan if self._options.dry_run and not self._verifying else None
         if not self._ends_early:
             if self._catalogs.doubts:
                 async with self._here(writes=False) as run:
@@ -160,7 +160,7 @@ class _ClusterRun:
         async with self._here(writes=not self._options.dry_run) as run:
             if plan is not None and isinstance(run.destination, DryRunDestination):
                 run.destination.plan = plan
-            await Clearing(run, self._unbrought).carry_out(rules)
+            await ClearingProcessing(run, self._unbrought).carry_out(rules)
 
     @property
     def _ends_early(self) -> bool:
@@ -177,7 +177,7 @@ class _ClusterRun:
         finally:
             # Also if that was cut short: of what is known by then it has to be told.
             self._catalogs.defer()
-            self._book.begin(cut(self._catalogs.rules, max(1, workers)))
+            self._tracker.begin(cut(self._catalogs.rules, max(1, workers)))
 
     @asynccontextmanager
     async def _here(self, *, writes: bool) -> AsyncIterator[Run]:
@@ -186,7 +186,7 @@ class _ClusterRun:
         proxies = Proxies.parse(os.environ)
         options = replace(self._options, deadline=self._seconds_left())
         async with opened(
-            options, self._tell_all, self._traffic, keychain, proxies, writes=writes
+            options, self._emit_all, self._traffic, keychain, proxies, writes=writes
         ) as run:
             yield run
 
@@ -211,7 +211,7 @@ class _ClusterRun:
             if self._may_have_room:
                 self._may_have_room = False
                 await self._hand_out(tasks)
-            if self._book.done:
+            if self._tracker.done:
                 return
             await self._changed.wait()
             self._changed = anyio.Event()
@@ -219,19 +219,19 @@ class _ClusterRun:
     async def _hand_out(self, tasks: TaskGroup) -> None:
         """Hand out a unit for each worker that has none, within the limits."""
         workers = len(await self._client.nthreads())
-        while (handed := self._book.hand_out(workers)) is not None:
+        while (handed := self._tracker.hand_out(workers)) is not None:
             unit, share = handed
             key = f"mirror-{self._name}-{unit.number}-{uuid4().hex}"
-            future = self._client.submit(worker.carry_out, self._errand(unit, share), key=key)
+            future = self._client.submit(worker.carry_out, self._work_unit(unit, share), key=key)
             self._futures[unit] = future
             tasks.start_soon(self._follow, unit, future)
 
-    def _errand(self, unit: Unit, share: Share) -> Errand:
+    def _work_unit(self, unit: Unit, share: Share) -> WorkUnit:
         memory = self._ledger.lend(_destinations(unit)) if self._ledger is not None else {}
         options = replace(share.of(self._options), ledger=None, shard=None, deadline=None)
         left = self._seconds_left()
         ends = time.time() + left if left is not None else None
-        return Errand(
+        return WorkUnit(
             self._name, unit.number, unit.rules, options, self._verifying, ends, memory,
             self._logins.authfile, self._logins.secret,
         )  # fmt: skip
@@ -263,15 +263,15 @@ class _ClusterRun:
     def _listen(self) -> None:
         """Take all that was heard."""
         while self._news:
-            self._book.hear(self._news.popleft())
+            self._tracker.hear(self._news.popleft())
         while self._ended:
             unit, failure = self._ended.popleft()
             if failure is not None:
-                self._book.failed(unit, failure)
+                self._tracker.failed(unit, failure)
                 self._may_have_room = True
             else:
-                self._book.finished(unit, anyio.current_time())
-        self._may_have_room |= self._book.close(anyio.current_time())
+                self._tracker.finished(unit, anyio.current_time())
+        self._may_have_room |= self._tracker.close(anyio.current_time())
         self._post.collect()
 
     async def _mind(self) -> None:
@@ -280,7 +280,7 @@ class _ClusterRun:
         while True:
             await anyio.sleep(_LOOK)
             workers = await self._client.nthreads()
-            self._book.present(workers)
+            self._tracker.present(workers)
             if workers:
                 last_seen = anyio.current_time()
             elif anyio.current_time() - last_seen > _ALONE:
@@ -294,7 +294,7 @@ class _ClusterRun:
     async def _close_at(self, moment: float) -> None:
         """Hand nothing out from then on; the workers know by themselves when that is."""
         await anyio.sleep_until(moment)
-        self._tell_all(AdmissionClosed(self._book.defer()))
+        self._emit_all(AdmissionClosed(self._tracker.defer()))
         self._changed.set()
 
     async def _stop(self) -> None:
@@ -306,19 +306,19 @@ class _ClusterRun:
             for unit, future in self._futures.items():
                 tasks.start_soon(self._follow, unit, future)
             self._listen()
-            while self._book.under_way and self._broken is None:
+            while self._tracker.under_way and self._broken is None:
                 await self._changed.wait()
                 self._changed = anyio.Event()
                 self._listen()
             tasks.cancel_scope.cancel()
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         if isinstance(event, ImageSettled):
             self._failed = self._failed or event.status is Status.FAILED
             if event.status in (Status.FAILED, Status.DEFERRED) and "*" not in event.destination:
                 self._unbrought.append(Reference.parse(event.destination))
             self._catalogs.settled(event)
-        self._tell_all(event)
+        self._emit_all(event)
 
     def _over(self, unit: Unit) -> None:
         """Learn that everything was told of a unit."""

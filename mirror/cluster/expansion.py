@@ -14,7 +14,7 @@ from mirror.engine.concurrency import together
 from mirror.engine.expansion import Ownership, nothing_matches
 from mirror.engine.run_state import Run
 from mirror.errors import MirrorError, NotFound
-from mirror.events import ImageSettled, ImagesFound, Status, Tell
+from mirror.events import Emit, ImageSettled, ImagesFound, Status
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import catalog_of, covered, repositories, singles
 from mirror.options import Options
@@ -34,7 +34,7 @@ class _Catalog:
 class CatalogExpansion:
     """Rules on their way to single repositories."""
 
-    def __init__(self, rules: Iterable[Rule], options: Options, emit: Tell) -> None:
+    def __init__(self, rules: Iterable[Rule], options: Options, emit: Emit) -> None:
         self.rules: list[Rule] = []
         """Those for one repository each, as far as they are known."""
         self._options = options
@@ -129,7 +129,7 @@ class CatalogExpansion:
         self._nothing_found(catalog.rule, "tag")
 
     def _nothing_found(self, rule: Rule, noun: str) -> None:
-        if rule.terms is None or not rule.terms.allow_empty:
+        if rule.options is None or not rule.options.allow_empty:
             self._fail(rule, nothing_matches(rule, noun))
 
     def _fail(self, rule: Rule, error: MirrorError) -> None:
@@ -142,14 +142,14 @@ class CatalogExpansion:
 
 def prunes(rule: Rule) -> bool:
     """Whether a mapping deletes what has left its source."""
-    return rule.terms is not None and rule.terms.prune is not None
+    return rule.options is not None and rule.options.prune is not None
 
 
 def without_pruning(rule: Rule) -> Rule:
     """Return a mapping that deletes nothing, and is otherwise the same."""
-    if rule.terms is None or rule.terms.prune is None:
+    if rule.options is None or rule.options.prune is None:
         return rule
-    return replace(rule, terms=replace(rule.terms, prune=None))
+    return replace(rule, options=replace(rule.options, prune=None))
 
 
 def _repository(reference: str) -> str:

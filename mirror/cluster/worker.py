@@ -1,7 +1,7 @@
-"""A worker: carries out errands one after the other, and tells what comes of them as it goes.
+"""A worker: carries out units one after the other, and tells what comes of them as it goes.
 
-An errand runs in a thread of dask's, in an event loop of its own.  What the coordinator says
-meanwhile comes in the worker's own loop, and is passed on to the errand's.
+A work unit runs in a thread of dask's, in an event loop of its own.  What the coordinator says
+meanwhile comes in the worker's own loop, and is passed on to the unit's.
 """
 
 import gc
@@ -19,7 +19,7 @@ from distributed import Status, Worker, get_worker
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster.claims import Blob
-from mirror.cluster.message import TOPIC, Errand, News, Reply, packed
+from mirror.cluster.protocol import TOPIC, CoordinatorReply, UnitNews, WorkUnit, packed
 from mirror.engine.concurrency import beside
 from mirror.engine.dry_run import Plan
 from mirror.engine.ledger import Remembered
@@ -45,50 +45,50 @@ _LOGINS_TIMEOUT = 60.0
 # Without its scheduler a worker closes.
 _AT_WORK = (Status.running, Status.paused, Status.closing_gracefully)
 
-_desks: dict[str, "Desk"] = {}
-"""The errands that are carried out in this process, by their attempts."""
+_active_units: dict[str, "ActiveUnit"] = {}
+"""The units that are carried out in this process, by their attempts."""
 
 
-def carry_out(errand: Errand) -> None:
-    """Carry an errand out; what comes of it is in the news."""
+def carry_out(work_unit: WorkUnit) -> None:
+    """Carry a work unit out; what comes of it is in the news."""
     before = gc.get_threshold()
     gc.set_threshold(*COLLECTIONS)
     try:
-        run(partial(_carry_out, errand, get_worker()), only=False)
+        run(partial(_carry_out, work_unit, get_worker()), only=False)
     finally:
         gc.set_threshold(*before)
 
 
 def stop(run: str) -> None:
     """End in good order what is under way of a run."""
-    for desk in list(_desks.values()):
-        if desk.errand.run == run:
+    for active_unit in list(_active_units.values()):
+        if active_unit.work_unit.run == run:
             with suppress(RuntimeError):  # it has ended by itself just now
-                desk.stop()
+                active_unit.stop()
 
 
-def hear(reply: Reply) -> None:
+def hear(reply: CoordinatorReply) -> None:
     """Pass on what the coordinator says."""
-    if (desk := _desks.get(reply.attempt)) is not None:
+    if (active_unit := _active_units.get(reply.attempt)) is not None:
         with suppress(RuntimeError):  # it has ended by itself just now
-            desk.hear(reply)
+            active_unit.hear(reply)
 
 
-async def _carry_out(errand: Errand, worker: Worker) -> None:
+async def _carry_out(work_unit: WorkUnit, worker: Worker) -> None:
     async with BlockingPortal() as portal:
-        desk = Desk(errand, worker, portal)
-        _desks[desk.attempt] = desk
+        active_unit = ActiveUnit(work_unit, worker, portal)
+        _active_units[active_unit.attempt] = active_unit
         try:
-            await desk.work()
+            await active_unit.work()
         finally:
-            del _desks[desk.attempt]
+            del _active_units[active_unit.attempt]
 
 
-class Desk:
-    """One errand as it is carried out, in the event loop of a ``portal``."""
+class ActiveUnit:
+    """One unit as it is carried out, in the event loop of a ``portal``."""
 
-    def __init__(self, errand: Errand, worker: Worker, portal: BlockingPortal) -> None:
-        self.errand = errand
+    def __init__(self, work_unit: WorkUnit, worker: Worker, portal: BlockingPortal) -> None:
+        self.work_unit = work_unit
         self.attempt = uuid4().hex
         self._worker = worker
         self._key = worker.get_current_task()
@@ -120,7 +120,7 @@ class Desk:
         """End it in good order; may be called from any thread."""
         self._portal.start_task_soon(self._scope.cancel)
 
-    def hear(self, reply: Reply) -> None:
+    def hear(self, reply: CoordinatorReply) -> None:
         """Take what the coordinator says; may be called from any thread."""
         self._portal.start_task_soon(self._hear, reply)
 
@@ -136,22 +136,22 @@ class Desk:
         return homes[0]
 
     async def _carry_out(self) -> Plan | None:
-        errand = self.errand
-        self._send(needs_logins=errand.asks_for_logins)
+        work_unit = self.work_unit
+        self._send(needs_logins=work_unit.asks_for_logins)
         keychain = Keychain.of(await self._given(), os.environ)
-        left = max(0.0, errand.ends - time.time()) if errand.ends is not None else None
-        options = replace(errand.options, deadline=left)
-        told = errand.rules, options, self._tell, self._traffic
+        left = max(0.0, work_unit.ends - time.time()) if work_unit.ends is not None else None
+        options = replace(work_unit.options, deadline=left)
+        told = work_unit.rules, options, self._emit, self._traffic
         around = keychain, Proxies.parse(os.environ)
-        if errand.verifying:
+        if work_unit.verifying:
             await verify(*told, *around, neighbours=self)
             return None
         return await copy(*told, *around, recall=self._recall, neighbours=self)
 
     async def _given(self) -> Logins:
         """Return the logins: what the options name here, and what was given elsewhere."""
-        own = Logins(authfile=self.errand.authfile)
-        if not self.errand.asks_for_logins:
+        own = Logins(authfile=self.work_unit.authfile)
+        if not self.work_unit.asks_for_logins:
             return own
         with anyio.move_on_after(_LOGINS_TIMEOUT):
             await self._logins_came.wait()
@@ -163,9 +163,9 @@ class Desk:
         return replace(self._logins, authfile=own.authfile)
 
     def _recall(self, destination: Reference, wanted: str) -> Remembered | None:
-        return self.errand.memory.get((str(destination), wanted))
+        return self.work_unit.memory.get((str(destination), wanted))
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         if isinstance(event, RequestSent):
             self._requests[event.host, event.method] += 1
             return
@@ -201,16 +201,16 @@ class Desk:
         failure: MirrorError | None = None,
     ) -> None:
         moved = self._traffic.moved
-        news = News(
-            self.errand.unit, self.attempt, self._worker.address, self._sent,
+        news = UnitNews(
+            self.work_unit.unit, self.attempt, self._worker.address, self._sent,
             tuple(self._events), dict(self._requests), moved - self._told, tuple(self._asks),
             needs_logins, last, plan, failure,
         )  # fmt: skip
         self._events, self._requests, self._asks, self._told = [], Counter(), [], moved
         self._sent += 1
-        self._worker.log_event(TOPIC, {"run": self.errand.run, "news": packed(news)})
+        self._worker.log_event(TOPIC, {"run": self.work_unit.run, "news": packed(news)})
 
-    def _hear(self, reply: Reply) -> None:
+    def _hear(self, reply: CoordinatorReply) -> None:
         if reply.logins is not None:
             self._logins = reply.logins
             self._logins_came.set()

@@ -2,7 +2,7 @@
 
 `schema` is generated from them, so that editors complete and check a file as `mirror sync`
 does.  What one value cannot know, such as two rules for one destination, is checked in
-`mirror.configuration.document`.
+`mirror.configuration.loader`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ from pydantic_core import PydanticCustomError
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
 from mirror.image.reference import Registry, is_tag
-from mirror.mapping.choice import Age, Pattern
-from mirror.mapping.terms import DEFAULT_MAX_PERCENT
+from mirror.mapping.rule_options import DEFAULT_MAX_PERCENT
+from mirror.mapping.tag_filter import Age, Pattern
 from mirror.mapping.version import Range
 from mirror.options import size
 

@@ -15,7 +15,7 @@ _SMALL = 8
 _WEIGHT = 0.1
 
 
-class Window:
+class AdaptiveLimit:
     """The requests in flight to one host, at most ``limit`` and at least one."""
 
     __slots__ = ("_best", "_limit", "_pushed_at", "_size", "_usual")

@@ -8,10 +8,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 
 from mirror.errors import MirrorError, Place, Refused, Side
-from mirror.events import ImageSettled, ImagesFound, Status, Tell
+from mirror.events import Emit, ImageSettled, ImagesFound, Status
 from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
-from mirror.mapping.terms import name_of
+from mirror.mapping.rule_options import name_of
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
 
@@ -29,7 +29,7 @@ class Admission:
     def __init__(
         self,
         options: Options,
-        emit: Tell,
+        emit: Emit,
         opened: Callable[[Pair], None],
         refused: Callable[[Reference], None],
     ) -> None:
@@ -111,7 +111,7 @@ def outcome(rule: Rule, status: Status, error: MirrorError | None = None) -> Ima
     if not rule.source.many:
         one = pair(rule)
         names = str(one.source), str(one.destination)
-    return ImageSettled(*names, str(rule.origin), status, error=error, rule=name_of(rule.terms))
+    return ImageSettled(*names, str(rule.origin), status, error=error, rule=name_of(rule.options))
 
 
 def lane_of(pair: Pair) -> Lane:

@@ -9,7 +9,7 @@ from mirror.errors import (
     StaleLogin,
     WrongWay,
 )
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 
 # Times one blob is begun again with a new login, and steps towards chunks that are
 # small enough.
@@ -17,10 +17,10 @@ _LOGINS = 2
 _TURNS = 6
 
 
-class Attempts:
+class BlobAttempts:
     """What was tried for one blob so far, and whether it may be begun again."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, backoff: Backoff) -> None:
         self.number = 1
         """How often it was tried so far."""
         self.uncertain = False
@@ -29,7 +29,7 @@ class Attempts:
         """Whether an upload broke off."""
         self.spoiled = False
         """Whether an upload arrived as something else."""
-        self._patience = patience
+        self._backoff = backoff
         self._failures = 0
         self._logins = 0
         self._turns = 0
@@ -58,12 +58,12 @@ class Attempts:
         if isinstance(error, IntegrityError):
             self.spoiled = self.spoiled or isinstance(error, Spoiled)
             self._mismatches += 1
-            return 0.0 if self._mismatches <= min(1, self._patience.retries) else None
-        if not error.retryable or self._failures >= self._patience.retries:
+            return 0.0 if self._mismatches <= min(1, self._backoff.retries) else None
+        if not error.retryable or self._failures >= self._backoff.retries:
             return None
         at_destination = error.place is not None and error.place.side is Side.DESTINATION
         lost = isinstance(error, NetworkError) and at_destination
         self.uncertain = lost
         self.broken = self.broken or lost
         self._failures += 1
-        return self._patience.wait_after(self._failures - 1)
+        return self._backoff.wait_after(self._failures - 1)

@@ -34,7 +34,7 @@ WHOLE_LIMIT = 64 * 1024
 class WholeBody:
     """The bytes of a small blob for whoever writes them, read and checked before they are sent.
 
-    Like a `Body`, but for all that a stream needs.
+    Like a `StreamedBody`, but for all that a stream needs.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class WholeBody:
         return b"".join(parts)
 
 
-class Body:
+class StreamedBody:
     """The bytes of a blob for whoever writes them; an async context manager that owns the reading.
 
     This is the hot path: one generator and one hash update per chunk

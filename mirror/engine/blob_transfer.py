@@ -6,8 +6,8 @@ from functools import partial
 import anyio
 
 from mirror.effort import current_effort
-from mirror.engine.blob_attempts import Attempts
-from mirror.engine.blob_body import WHOLE_LIMIT, Body, Throttle, WholeBody
+from mirror.engine.blob_attempts import BlobAttempts
+from mirror.engine.blob_body import WHOLE_LIMIT, StreamedBody, Throttle, WholeBody
 from mirror.engine.concurrency import beside, finish_soon
 from mirror.errors import MirrorError, NotFound, RegistryError
 from mirror.events import Landing, Traffic
@@ -15,10 +15,10 @@ from mirror.image.digest import Verifier
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.options import Timeouts
+from mirror.registry.backoff import Backoff
 from mirror.registry.client import Client
-from mirror.registry.patience import Patience
-from mirror.wire.patience import Endurance
-from mirror.wire.rate import Bucket
+from mirror.wire.rate_limit import TokenBucket
+from mirror.wire.retry_policy import ResumeBudget
 from mirror.wire.upload import State, Upload
 
 # Seconds in which a session whose opening was cancelled may still be opened, to
@@ -26,7 +26,7 @@ from mirror.wire.upload import State, Upload
 _OPEN_GRACE = 2.0
 
 
-AnyBody = Body | WholeBody
+AnyBody = StreamedBody | WholeBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Transfers:
     """What all transfers of a run have in common: time, patience, rate, and who counts bytes."""
 
     def __init__(
-        self, timeouts: Timeouts, patience: Patience, traffic: Traffic, rate: int | None = None
+        self, timeouts: Timeouts, backoff: Backoff, traffic: Traffic, rate: int | None = None
     ) -> None:
         """``rate`` is bytes per second, of all transfers together."""
         self.timeouts = timeouts
-        self.patience = patience
+        self.backoff = backoff
         self.traffic = traffic
-        self._bucket = Bucket(rate) if rate is not None else None
+        self._bucket = TokenBucket(rate) if rate is not None else None
 
     @property
     def throttle(self) -> Throttle | None:
@@ -78,8 +78,8 @@ class Transfers:
 
     async def _wait_for_rate(self, count: int) -> None:
         assert self._bucket is not None, "only a limited rate is waited for"
-        if seconds := self._bucket.take(count, self.patience.clock()):
-            await self.patience.sleep(seconds)
+        if seconds := self._bucket.take(count, self.backoff.clock()):
+            await self.backoff.sleep(seconds)
 
 
 class BlobTransfer:
@@ -100,8 +100,8 @@ class BlobTransfer:
         self._blob = blob
         self._mount_from = mount_from
         self._transfers = transfers
-        self._patience = transfers.patience
-        self._attempts = Attempts(transfers.patience)
+        self._backoff = transfers.backoff
+        self._attempts = BlobAttempts(transfers.backoff)
 
     async def copy(self) -> Landed:
         """Bring the blob to its destination.
@@ -119,7 +119,7 @@ class BlobTransfer:
                     if (seconds := self._attempts.wait_after(error)) is None:
                         raise
                     current_effort().note(self._attempts.number)
-                    await self._patience.sleep(seconds)
+                    await self._backoff.sleep(seconds)
                 # The answer to a commit may be all that was lost.
                 if self._attempts.uncertain and await self._arrived():
                     return Landed(Landing.COPIED)
@@ -130,7 +130,7 @@ class BlobTransfer:
         around = self._source, self._blob, transfers.traffic
         if self._blob.size <= WHOLE_LIMIT:
             return WholeBody(*around, transfers.throttle)
-        return Body(*around, transfers.timeouts, transfers.throttle)
+        return StreamedBody(*around, transfers.timeouts, transfers.throttle)
 
     async def _once(self, body: AnyBody) -> Landed:
         attempts = self._attempts
@@ -167,7 +167,7 @@ class BlobTransfer:
             return
         if isinstance(body, WholeBody):
             await body.begin()
-        endurance = self._patience.endurance()
+        resume_budget = self._backoff.resume_budget()
         while upload.state is State.SENDING:
             try:
                 await self._write(upload, body)
@@ -175,7 +175,7 @@ class BlobTransfer:
                 # The upload broke off because the source did: that is the news.
                 if body.error is not None:
                     raise body.error from error
-                if not await self._goes_on(upload, body, endurance, error):
+                if not await self._goes_on(upload, body, resume_budget, error):
                     raise
                 continue
             if not body.given_out:
@@ -192,7 +192,7 @@ class BlobTransfer:
             self._uploads.give_up(upload)
 
     async def _goes_on(
-        self, upload: Upload, body: AnyBody, endurance: Endurance, error: MirrorError
+        self, upload: Upload, body: AnyBody, resume_budget: ResumeBudget, error: MirrorError
     ) -> bool:
         """Find out where a session stands that broke off; return whether it can be gone on with."""
         if not error.retryable or upload.status() is None:
@@ -200,12 +200,12 @@ class BlobTransfer:
         if not upload.piece and await self._arrived():
             upload.note_arrival()
             return True
-        seconds = endurance.after(upload.position)
+        seconds = resume_budget.after(upload.position)
         if seconds is None:
             error.retryable = False  # nor from the start, as often again
             return False
         current_effort().note(self._attempts.more())
-        await self._patience.sleep(seconds)
+        await self._backoff.sleep(seconds)
         try:
             stands = await self._uploads.ask_position(upload)
         except MirrorError:

@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mirror.engine.concurrency import together
-from mirror.engine.requests import Destination, Source
+from mirror.engine.repository_access import Destination, Source
 from mirror.engine.usage import Usages
 from mirror.errors import MirrorError, NotFound, Place, Refused, Side
-from mirror.events import DestinationChanging, PruneSettled, Pruning, Tell
+from mirror.events import DestinationChanging, Emit, PruneSettled, Pruning
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Rule
-from mirror.mapping.terms import name_of
+from mirror.mapping.rule_options import name_of
 
 
 @dataclass(slots=True, eq=False)
-class Leaving:
+class TagDeletion:
     """A tag that is to go, and the sources that should have it no more."""
 
     reference: Reference
@@ -44,18 +44,18 @@ class Deletion:
     """The tags of a run that are to go."""
 
     def __init__(
-        self, source: Source, destination: Destination, usages: Usages, emit: Tell
+        self, source: Source, destination: Destination, usages: Usages, emit: Emit
     ) -> None:
         self.usages = usages
         self._source = source
         self._destination = destination
         self._emit = emit
-        self._known: dict[Reference, Leaving] = {}
+        self._known: dict[Reference, TagDeletion] = {}
         self._closed = False
 
-    async def delete(self, leaving: Iterable[Leaving]) -> None:
+    async def delete(self, deletions: Iterable[TagDeletion]) -> None:
         """Delete tags, but those that another mapping has asked for; each is told of."""
-        fresh = [one for one in leaving if self._known.setdefault(one.reference, one) is one]
+        fresh = [one for one in deletions if self._known.setdefault(one.reference, one) is one]
         for one in fresh:
             self.usages.expect_gone(one.reference)
         async with together() as tasks:
@@ -74,40 +74,40 @@ class Deletion:
         for one in self._known.values():
             self._settle(one, Pruning.DEFERRED)
 
-    async def _delete(self, leaving: Leaving) -> None:
+    async def _delete(self, deletion: TagDeletion) -> None:
         try:
-            deleted = await self._delete_unless_kept(leaving)
+            deleted = await self._delete_unless_kept(deletion)
         except _Kept as reason:
-            place = Place(Side.DESTINATION, str(leaving.reference), "deleting the tag")
-            self._settle(leaving, Pruning.KEPT, Refused(str(reason), hint="").at(place))
+            place = Place(Side.DESTINATION, str(deletion.reference), "deleting the tag")
+            self._settle(deletion, Pruning.KEPT, Refused(str(reason), hint="").at(place))
         except MirrorError as error:
-            self._settle(leaving, Pruning.FAILED, error)
+            self._settle(deletion, Pruning.FAILED, error)
         else:
             if deleted:
                 done = Pruning.PRUNED if self._destination.writes else Pruning.PLANNED
-                self._settle(leaving, done)
-            leaving.over = True
+                self._settle(deletion, done)
+            deletion.over = True
 
-    async def _delete_unless_kept(self, leaving: Leaving) -> bool:
+    async def _delete_unless_kept(self, deletion: TagDeletion) -> bool:
         """Delete a tag; return False if it was gone already.  Raises _Kept where it has to stay."""
         async with together() as tasks:
-            for source in leaving.sources:
+            for source in deletion.sources:
                 tasks.start_soon(self._check_gone, source)
-        found = await self._destination.resolve(leaving.reference)
-        if found is None or leaving.over:
+        found = await self._destination.resolve(deletion.reference)
+        if found is None or deletion.over:
             return False
-        leaving.digest = found.digest
-        if await self._send(leaving, leaving.reference):
+        deletion.digest = found.digest
+        if await self._send(deletion, deletion.reference):
             return True
         # The registry deletes by digest only.
-        leaving.begun = False
-        user = await self.usages.user_of(leaving.reference.repository, found.digest)
+        deletion.begun = False
+        user = await self.usages.user_of(deletion.reference.repository, found.digest)
         if user:
             raise _Kept(f"this registry deletes digests only, and {user} uses this one")
-        if leaving.over:
+        if deletion.over:
             return False
         return await self._send(
-            leaving, Reference(leaving.reference.repository, digest=found.digest)
+            deletion, Reference(deletion.reference.repository, digest=found.digest)
         )
 
     async def _check_gone(self, source: Reference) -> None:
@@ -118,17 +118,19 @@ class Deletion:
             return
         raise _Kept(f"{source} is there, though it was not listed")
 
-    async def _send(self, leaving: Leaving, reference: Reference) -> bool:
+    async def _send(self, deletion: TagDeletion, reference: Reference) -> bool:
         if self._destination.writes:
-            self._emit(DestinationChanging(str(leaving.reference)))
-        leaving.begun = True
+            self._emit(DestinationChanging(str(deletion.reference)))
+        deletion.begun = True
         return await self._destination.delete(reference)
 
-    def _settle(self, leaving: Leaving, outcome: Pruning, error: MirrorError | None = None) -> None:
-        if leaving.over:
+    def _settle(
+        self, deletion: TagDeletion, outcome: Pruning, error: MirrorError | None = None
+    ) -> None:
+        if deletion.over:
             return
-        leaving.over = True
-        origin, name = str(leaving.rule.origin), name_of(leaving.rule.terms)
+        deletion.over = True
+        origin, name = str(deletion.rule.origin), name_of(deletion.rule.options)
         self._emit(
-            PruneSettled(str(leaving.reference), origin, outcome, leaving.digest, error, name)
+            PruneSettled(str(deletion.reference), origin, outcome, deletion.digest, error, name)
         )

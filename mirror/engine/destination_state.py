@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
-from mirror.wire.habit import seed
+from mirror.wire.upload_strategy import seed
 
 # Refusals of a blob that is known to be there, after which a registry is taken
 # at its word; one alone may be a replica that lags behind.

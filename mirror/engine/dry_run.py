@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mirror.engine.blob_transfer import Landed
-from mirror.engine.requests import Destination
+from mirror.engine.repository_access import Destination
 from mirror.engine.schedule import Rank
 from mirror.events import BlobLanded, Landing
 from mirror.image.digest import Digest

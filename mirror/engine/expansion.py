@@ -16,12 +16,12 @@ from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission, outcome
 from mirror.engine.concurrency import together
 from mirror.engine.listings import Listings
-from mirror.engine.requests import Source
+from mirror.engine.repository_access import Source
 from mirror.errors import MirrorError, NotFound, Place, Side, Unsupported
-from mirror.events import ImagesFound, RepositoriesFound, Status, Tell
+from mirror.events import Emit, ImagesFound, RepositoriesFound, Status
 from mirror.image.reference import Reference, Repository, is_tag, shared
-from mirror.mapping.choice import ALL
 from mirror.mapping.grammar import Rule
+from mirror.mapping.tag_filter import ALL
 from mirror.mapping.wildcard import covered, repositories, singles
 from mirror.options import Options
 from mirror.shard import Shard
@@ -55,7 +55,7 @@ class Observer(Protocol):
 class Ownership:
     """Which destination repositories are this run's; without a shard all are."""
 
-    def __init__(self, shard: Shard | None, emit: Tell) -> None:
+    def __init__(self, shard: Shard | None, emit: Emit) -> None:
         self._shard = shard
         self._emit = emit
         self._owned: dict[Repository, bool] = {}
@@ -100,7 +100,7 @@ class Expansion:
         source: Source,
         listings: Listings,
         options: Options,
-        emit: Tell,
+        emit: Emit,
         admission: Admission,
         observer: Observer,
     ) -> None:
@@ -246,11 +246,11 @@ class Expansion:
         if rule.source.registry.is_layout and (odd := [tag for tag in names if not is_tag(tag)]):
             self.rule_failed(rule, _not_tags(rule, odd))
         tags = list(covered(rule, names))
-        choice = rule.terms.choice if rule.terms is not None else ALL
-        if choice.newest is not None and not choice.by_creation:
-            tags = choice.newest_versions(tags)
-        elif choice.newest is not None and len(tags) > choice.newest:
-            tags = await self._newest_created(rule, tags, choice.newest)
+        tag_filter = rule.options.tag_filter if rule.options is not None else ALL
+        if tag_filter.newest is not None and not tag_filter.by_creation:
+            tags = tag_filter.newest_versions(tags)
+        elif tag_filter.newest is not None and len(tags) > tag_filter.newest:
+            tags = await self._newest_created(rule, tags, tag_filter.newest)
         self._known(rule)
         return tags
 
@@ -290,7 +290,7 @@ class Expansion:
         self._unknown.pop(id(rule), None)
 
     def _nothing_found(self, rule: Rule, noun: str) -> None:
-        if rule.terms is None or not rule.terms.allow_empty:
+        if rule.options is None or not rule.options.allow_empty:
             self.rule_failed(rule, nothing_matches(rule, noun))
 
     def _settle_rule(self, rule: Rule, status: Status, error: MirrorError | None = None) -> None:

@@ -10,15 +10,15 @@ from mirror.engine.referrer_copy import (
     missing_of_list,
     wanted_referrers,
 )
-from mirror.engine.referrer_search import Referrers
+from mirror.engine.referrer_search import ReferrerSearch
 from mirror.engine.run_state import Route, Run
 from mirror.errors import Denied, MirrorError, NotFound, Place, Side, placed
 from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.digesttag import subject_of
+from mirror.image.digest_tag import subject_of
 from mirror.image.manifest import Descriptor, Manifest
+from mirror.image.platform_filter import left_of
 from mirror.image.reference import Reference
-from mirror.image.subset import left_of
 from mirror.mapping.wildcard import Pair
 
 # The blobs of an image are guessed from the size of its manifest, before they are known: a
@@ -38,12 +38,12 @@ class ImageCopy:
         self.missing = False
         """Whether its source turned out not to have it."""
         self._run = run
-        self._terms = pair.terms or run.terms
+        self._options = pair.options or run.rule_options
         self._route = Route(pair.source.repository, pair.destination.repository)
         self._destination = pair.destination
         self._source = pair.source.digest
         self._found: Descriptor | None = None
-        self._selection = self._terms.selection
+        self._selection = self._options.selection
         self._present: Digest | None = None
         self._named = pair.source.digest
         self._recalled = False
@@ -83,8 +83,8 @@ class ImageCopy:
             effort.attempts,
             error,
             self._source,
-            rule=self._terms.name,
-            wanted=self._terms.wanted,
+            rule=self._options.name,
+            wanted=self._options.wanted,
             replaced=self._present if new and self._present != self._named else None,
             recalled=self._recalled,
         )
@@ -93,11 +93,11 @@ class ImageCopy:
         """Return what earlier runs saw at the destination; a folder may have been changed."""
         if self._run.options.force or self._route.destination.registry.is_local:
             return None
-        return self._run.recall(self._destination, self._terms.wanted)
+        return self._run.recall(self._destination, self._options.wanted)
 
     def _never_moves(self, known: Remembered) -> bool:
         """Whether the image need not be looked at at all, as long as it is remembered."""
-        immutable = self._terms.choice.is_immutable(self.pair.source.tag or "")
+        immutable = self._options.tag_filter.is_immutable(self.pair.source.tag or "")
         return immutable and not known.sampled and known.named == str(self.pair.source)
 
     def _recall(self, known: Remembered) -> None:
@@ -119,7 +119,7 @@ class ImageCopy:
 
     def _recall_destination(self, known: Remembered) -> None:
         self._recalled, self._present = True, known.digest
-        if not self._terms.referrers:
+        if not self._options.referrers:
             self._recall(known)
 
     async def _look_at_source(self) -> None:
@@ -135,7 +135,7 @@ class ImageCopy:
 
     def _see_source(self, found: Descriptor) -> None:
         self._found, self._source, self._named = found, found.digest, found.digest
-        self._selection = self._terms.selection if found.may_be_index else None
+        self._selection = self._options.selection if found.may_be_index else None
 
     async def _look_at_destination(self) -> None:
         if self._run.options.force:
@@ -174,7 +174,7 @@ class ImageCopy:
         if self._source == self._present and self._selection is None:
             await self._complete_referrers(self._found or Descriptor(self._source, 0))
             return
-        if self._recalled and not self._terms.referrers:
+        if self._recalled and not self._options.referrers:
             return
         self._foresee(_foreseeable(self._found) if self._found is not None else 1)
         if remembered and self._run.destination.writes:
@@ -199,7 +199,7 @@ class ImageCopy:
             raise
 
     async def _filter(self, manifest: Manifest) -> Manifest | Descriptor:
-        """Return what the platform filter leaves; see `mirror.image.subset`."""
+        """Return what the platform filter leaves; see `mirror.image.platform_filter`."""
         if self._selection is None or not manifest.is_index:
             return manifest
         place = Place(Side.SOURCE, f"{self._route.source}@{manifest.digest}", "choosing platforms")
@@ -240,7 +240,7 @@ class ImageCopy:
 
     async def _complete_referrers(self, image: Manifest | Descriptor) -> None:
         """Bring what refers to an image that is there."""
-        referrers = await self._find_referrers(image) if self._terms.referrers else None
+        referrers = await self._find_referrers(image) if self._options.referrers else None
         if referrers is None:
             return
         if not (isinstance(image, Manifest) and image.sparse):
@@ -251,11 +251,11 @@ class ImageCopy:
         """Bring a manifest: what it names, itself, what refers to it, and the tag last."""
         run, route, tag = self._run, self._route, self._destination.tag
         self._named = manifest.digest
-        list_of = subject_of(tag) if tag is not None and self._terms.referrers else None
+        list_of = subject_of(tag) if tag is not None and self._options.referrers else None
         if list_of is not None and manifest.may_be_list_of(list_of):
             await self._copy_list(manifest, list_of)
             return
-        referrers = await self._find_referrers(manifest) if self._terms.referrers else None
+        referrers = await self._find_referrers(manifest) if self._options.referrers else None
         await copy_contents(run, route, manifest)
         if referrers is not None and route.source != route.destination:
             await put_complete(run, route, manifest, by_digest(route.destination, manifest))
@@ -273,10 +273,10 @@ class ImageCopy:
             await copy_contents(self._run, self._route, left)
             await add_to_list(self._run, repository, subject, left.manifests, left)
 
-    async def _find_referrers(self, image: Manifest | Descriptor) -> Referrers | None:
+    async def _find_referrers(self, image: Manifest | Descriptor) -> ReferrerSearch | None:
         return await wanted_referrers(
             self._run, self._route, image, self._destination.tag,
-            required=self._terms.require_referrers,
+            required=self._options.require_referrers,
         )  # fmt: skip
 
     def _foresee(self, requests: int) -> None:

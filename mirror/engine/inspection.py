@@ -10,12 +10,12 @@ import msgspec
 from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.image.digest import Digest
-from mirror.image.digesttag import cosign_tags
+from mirror.image.digest_tag import cosign_tags
 from mirror.image.manifest import DEPTH_LIMIT, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference
 from mirror.options import Options
 from mirror.registry.client import Client
-from mirror.registry.registries import Registries
+from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies
 
 
@@ -113,7 +113,9 @@ async def list_tags(
 async def _client(
     reference: Reference, options: Options, keychain: Keychain | None, proxies: Proxies | None
 ) -> AsyncIterator[Client]:
-    async with Registries(options, lambda _: None, keychain or Keychain(), proxies) as registries:
+    async with RegistryClients(
+        options, lambda _: None, keychain or Keychain(), proxies
+    ) as registries:
         yield registries.client(reference.repository, Side.SOURCE)
 
 

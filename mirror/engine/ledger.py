@@ -81,7 +81,7 @@ def nothing(_destination: Reference, _wanted: str) -> None:
 
 
 class Ledger:
-    """A context manager; `recall` answers a planner, `take` learns from events."""
+    """A context manager; `recall` answers what is remembered, `take` notes events."""
 
     def __init__(
         self,

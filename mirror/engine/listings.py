@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import anyio
 from anyio.abc import TaskGroup
 
-from mirror.engine.requests import Destination, Source
+from mirror.engine.repository_access import Destination, Source
 from mirror.errors import MirrorError, Side
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
-from mirror.wire.listing import Names
+from mirror.wire.listing import PagedNames
 
 
 class Listings:
@@ -23,10 +23,10 @@ class Listings:
         self._source = source
         self._destination = destination
         self._tasks = tasks
-        self._tags: dict[tuple[Side, Repository], Names] = {}
+        self._tags: dict[tuple[Side, Repository], PagedNames] = {}
         self._catalogs: dict[tuple[Registry, str], _Catalog] = {}
 
-    async def tags(self, repository: Repository, side: Side = Side.SOURCE) -> Names:
+    async def tags(self, repository: Repository, side: Side = Side.SOURCE) -> PagedNames:
         """Return all tags of a repository."""
         if (known := self._tags.get((side, repository))) is None:
             asked = self._source if side is Side.SOURCE else self._destination

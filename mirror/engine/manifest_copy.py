@@ -121,7 +121,7 @@ async def put_complete(
         named = (*manifest.blobs, *manifest.manifests)
         run.known.distrust(route.destination, (one.digest for one in named))
         if not await copy_contents(run, route, manifest, depth, refused=True):
-            await run.patience.sleep(2.0 ** (refusals - 1))
+            await run.backoff.sleep(2.0 ** (refusals - 1))
     if not manifest.sparse:
         run.known.add_manifest(route.destination, manifest.digest)
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mirror.engine.concurrency import together
-from mirror.engine.deletion import Deletion, Leaving
+from mirror.engine.deletion import Deletion, TagDeletion
 from mirror.engine.listings import Listings
 from mirror.errors import MirrorError, NotFound, Place, Refused, Side
-from mirror.events import PruneSettled, Pruning, Tell
-from mirror.image.digesttag import is_digest_tag
+from mirror.events import Emit, PruneSettled, Pruning
+from mirror.image.digest_tag import is_digest_tag
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
-from mirror.mapping.terms import Prune, name_of
+from mirror.mapping.rule_options import Prune, name_of
 from mirror.mapping.wildcard import covered
 
 _Reason = tuple[str, str]
@@ -52,8 +52,8 @@ class _PrunedRepository:
     def pruning(self) -> Iterator[tuple[Rule, Prune]]:
         """The mappings that delete there."""
         for rule, _ in self.lists:
-            if rule.terms is not None and rule.terms.prune is not None:
-                yield rule, rule.terms.prune
+            if rule.options is not None and rule.options.prune is not None:
+                yield rule, rule.options.prune
 
     def left(self, names: Iterable[str]) -> Iterator[str]:
         """Give the tags that no source lists."""
@@ -74,7 +74,7 @@ class _Group:
     members: list[tuple[Repository, Rule]] = field(default_factory=list)
     covered: int = 0
     """Tags of the destinations that the mapping is about."""
-    gone: list[Leaving] = field(default_factory=list)
+    gone: list[TagDeletion] = field(default_factory=list)
     over: bool = False
 
 
@@ -86,7 +86,7 @@ class Pruner:
         listings: Listings,
         claims: Callable[[Reference], bool],
         deletion: Deletion,
-        emit: Tell,
+        emit: Emit,
     ) -> None:
         """``claims`` says whether a destination was promised to a source in this run."""
         self._listings = listings
@@ -142,7 +142,7 @@ class Pruner:
             groups: dict[object, _Group] = {}
             for repository, place in self._places.items():
                 for rule, prune in place.pruning:
-                    key = rule.origin, name_of(rule.terms), rule.terms
+                    key = rule.origin, name_of(rule.options), rule.options
                     group = groups.setdefault(key, _Group(prune, rule))
                     group.members.append((repository, rule))
             self._groups = list(groups.values())
@@ -158,7 +158,7 @@ class Pruner:
             return  # put off meanwhile
         group.over = True
         if len(group.gone) * 100 > group.prune.max_percent * group.covered:
-            where = name_of(group.rule.terms) or str(group.rule.target)
+            where = name_of(group.rule.options) or str(group.rule.target)
             self._refuse(where, group.rule, (_too_many(group), _RAISE))
             return
         await self._deletion.delete(group.gone)
@@ -182,10 +182,11 @@ class Pruner:
         if reason is None:
             group.covered += len(there)
             group.gone += [
-                Leaving(reference, rule, place.sources(reference.tag or "")) for reference in gone
+                TagDeletion(reference, rule, place.sources(reference.tag or ""))
+                for reference in gone
             ]
             return
-        meant = reason is _EMPTY and rule.terms is not None and rule.terms.allow_empty
+        meant = reason is _EMPTY and rule.options is not None and rule.options.allow_empty
         self._refuse(str(repository), rule, reason, Pruning.KEPT if meant else Pruning.REFUSED)
 
     def _reason_to_keep(self, place: _PrunedRepository, repository: Repository) -> _Reason | None:
@@ -194,9 +195,9 @@ class Pruner:
             return _UNLISTED
         if not all(any(True for _ in covered(rule, tags)) for rule, tags in place.lists):
             return _EMPTY
-        written = {(rule.origin, rule.terms) for rule, _ in place.lists}
+        written = {(rule.origin, rule.options) for rule, _ in place.lists}
         for catalog in self._catalogs:
-            if _leads_to(catalog, repository) and (catalog.origin, catalog.terms) not in written:
+            if _leads_to(catalog, repository) and (catalog.origin, catalog.options) not in written:
                 return _ELSEWHERE
         return _FAILED if repository in self._failed else None
 
@@ -211,7 +212,7 @@ class Pruner:
     def _settle(
         self, destination: str, rule: Rule, outcome: Pruning, error: MirrorError | None = None
     ) -> None:
-        origin, name = str(rule.origin), name_of(rule.terms)
+        origin, name = str(rule.origin), name_of(rule.options)
         self._emit(PruneSettled(destination, origin, outcome, None, error, name))
 
 

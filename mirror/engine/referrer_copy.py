@@ -10,11 +10,11 @@ Manifests with Subject".
 from mirror.effort import current_effort
 from mirror.engine.concurrency import together
 from mirror.engine.manifest_copy import copy_contents, copy_manifest, put_complete
-from mirror.engine.referrer_search import Referrers, find_referrers
+from mirror.engine.referrer_search import ReferrerSearch, find_referrers
 from mirror.engine.run_state import Route, Run
 from mirror.errors import NothingRefers, Place, Refused, Side
 from mirror.image.digest import Digest
-from mirror.image.digesttag import is_digest_tag, subject_of
+from mirror.image.digest_tag import is_digest_tag, subject_of
 from mirror.image.manifest import OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.wire.referrers import Fallback
@@ -27,7 +27,7 @@ Unlisted = dict[Digest, tuple[Descriptor, ...]]
 
 async def wanted_referrers(
     run: Run, route: Route, image: Descriptor | Manifest, tag: str | None, *, required: bool
-) -> Referrers | None:
+) -> ReferrerSearch | None:
     """Return what refers to an image and is to be copied with it; None if that is nothing.
 
     Of an image whose referrers were brought in this run, it is nothing.  Raises
@@ -46,7 +46,7 @@ async def wanted_referrers(
     return found or None
 
 
-async def copy_referrers(run: Run, route: Route, image: Digest, referrers: Referrers) -> None:
+async def copy_referrers(run: Run, route: Route, image: Digest, referrers: ReferrerSearch) -> None:
     """Have at the destination what refers to an image, and have its registry know of it."""
     unlisted: Unlisted = {}
     async with together() as tasks:

@@ -14,14 +14,14 @@ from mirror.engine.concurrency import together
 from mirror.engine.run_state import Run
 from mirror.errors import NotFound, RegistryError
 from mirror.image.digest import Digest
-from mirror.image.digesttag import cosign_tags, fallback_tag, is_digest_tag
+from mirror.image.digest_tag import cosign_tags, fallback_tag, is_digest_tag
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.wire.referrers import Fallback
 
 
 @dataclass(slots=True)
-class Referrers:
+class ReferrerSearch:
     """What refers to one image and to what it lists."""
 
     lists: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=dict)
@@ -34,7 +34,9 @@ class Referrers:
         return bool(self.lists or self.tags)
 
 
-async def find_referrers(run: Run, source: Repository, image: Descriptor | Manifest) -> Referrers:
+async def find_referrers(
+    run: Run, source: Repository, image: Descriptor | Manifest
+) -> ReferrerSearch:
     """Return everything that refers to an image at its source."""
     tags: frozenset[str] | None = None
     try:
@@ -60,7 +62,7 @@ class _Search:
         tasks: TaskGroup,
     ) -> None:
         """``tags`` are the source's that are made of digests; None if it does not say."""
-        self.found = Referrers()
+        self.found = ReferrerSearch()
         self._run = run
         self._source = source
         self._image = image

@@ -11,28 +11,28 @@ from mirror.engine.concurrency import together
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger, Recall, nothing
 from mirror.engine.neighbours import Neighbours
-from mirror.engine.requests import Clients, Destination, Source
+from mirror.engine.pair_processing import CopyProcessing, VerifyProcessing
+from mirror.engine.repository_access import Clients, Destination, Source
 from mirror.engine.run_state import Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
-from mirror.engine.work import Copying, Verifying
-from mirror.events import Event, PushedBack, Tell, Traffic
+from mirror.events import Emit, Event, PushedBack, Traffic
 from mirror.image.reference import Registry
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
-from mirror.registry.patience import Patience
-from mirror.registry.registries import Registries
+from mirror.registry.backoff import Backoff
+from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies
 
 
 async def copy(
     rules: Iterable[Rule],
     options: Options,
-    emit: Tell,
+    emit: Emit,
     traffic: Traffic,
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
-    patience: Patience | None = None,
+    backoff: Backoff | None = None,
     *,
     recall: Recall = nothing,
     neighbours: Neighbours | None = None,
@@ -40,27 +40,27 @@ async def copy(
     """Copy what the rules say, and emit every step; return the plan of a dry run.
 
     Without a keychain everything is done as nobody in particular; without a
-    ``patience`` failures are waited out by the clock on the wall.  Every image is
+    ``backoff`` failures are waited out by the clock on the wall.  Every image is
     settled exactly once, also when this is cancelled.  What is remembered is as the
     ledger says that the options name, or else as ``recall`` does.
     """
     with remembering(options, emit) as (ledger, emit_all):
         async with opened(
-            options, emit_all, traffic, keychain, proxies, patience,
+            options, emit_all, traffic, keychain, proxies, backoff,
             recall=ledger.recall if ledger is not None else recall, neighbours=neighbours,
         ) as run:  # fmt: skip
-            await Copying(run).carry_out(rules)
+            await CopyProcessing(run).carry_out(rules)
             return plan_of(run)
 
 
 async def verify(
     rules: Iterable[Rule],
     options: Options,
-    emit: Tell,
+    emit: Emit,
     traffic: Traffic,
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
-    patience: Patience | None = None,
+    backoff: Backoff | None = None,
     *,
     neighbours: Neighbours | None = None,
 ) -> None:
@@ -68,10 +68,10 @@ async def verify(
     writes = options.repair and not options.dry_run
     with remembering(options, emit) as (_, emit_all):
         async with opened(
-            options, emit_all, traffic, keychain, proxies, patience, writes=writes,
+            options, emit_all, traffic, keychain, proxies, backoff, writes=writes,
             neighbours=neighbours,
         ) as run:  # fmt: skip
-            await Verifying(run).carry_out(rules)
+            await VerifyProcessing(run).carry_out(rules)
 
 
 def plan_of(run: Run) -> Plan | None:
@@ -80,7 +80,7 @@ def plan_of(run: Run) -> Plan | None:
 
 
 @contextmanager
-def remembering(options: Options, emit: Tell) -> Iterator[tuple[Ledger | None, Tell]]:
+def remembering(options: Options, emit: Emit) -> Iterator[tuple[Ledger | None, Emit]]:
     """Give the ledger that the options name, and an ``emit`` from which it learns."""
     if options.ledger is None:
         yield None, emit
@@ -97,11 +97,11 @@ def remembering(options: Options, emit: Tell) -> Iterator[tuple[Ledger | None, T
 @asynccontextmanager
 async def opened(
     options: Options,
-    emit: Tell,
+    emit: Emit,
     traffic: Traffic,
     keychain: Keychain | None = None,
     proxies: Proxies | None = None,
-    patience: Patience | None = None,
+    backoff: Backoff | None = None,
     *,
     recall: Recall = nothing,
     neighbours: Neighbours | None = None,
@@ -124,31 +124,31 @@ async def opened(
         emit(event)
 
     async with (
-        Registries(
-            options, watch, keychain or Keychain(), proxies, patience, slots, writes=writes
+        RegistryClients(
+            options, watch, keychain or Keychain(), proxies, backoff, slots, writes=writes
         ) as registries,
         together() as tasks,
     ):
-        yield made(options, emit, traffic, registries, slots, registries.patience, tasks,
+        yield made(options, emit, traffic, registries, slots, registries.backoff, tasks,
                    recall=recall, neighbours=neighbours)  # fmt: skip
         tasks.cancel_scope.cancel()
 
 
 def made(
     options: Options,
-    emit: Tell,
+    emit: Emit,
     traffic: Traffic,
     clients: Clients,
     slots: Slots,
-    patience: Patience,
+    backoff: Backoff,
     tasks: TaskGroup,
     *,
     recall: Recall = nothing,
     neighbours: Neighbours | None = None,
 ) -> Run:
     """Return a run over these clients; what several images wait for is a task of the group."""
-    transfers = Transfers(options.timeouts, patience, traffic, options.limit_rate)
-    source = Source(clients, slots, patience)
+    transfers = Transfers(options.timeouts, backoff, traffic, options.limit_rate)
+    source = Source(clients, slots, backoff)
     kind = DryRunDestination if options.dry_run else Destination
     destination = kind(clients, slots, transfers, emit, neighbours)
-    return Run(options, emit, clients, slots, source, destination, patience, recall, tasks)
+    return Run(options, emit, clients, slots, source, destination, backoff, recall, tasks)

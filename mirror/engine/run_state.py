@@ -9,17 +9,17 @@ from mirror.engine.admission import Lane, lane_of
 from mirror.engine.destination_state import DestinationState
 from mirror.engine.ledger import Recall
 from mirror.engine.listings import Listings
-from mirror.engine.requests import Clients, Destination, Source
+from mirror.engine.repository_access import Clients, Destination, Source
 from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork
 from mirror.engine.slots import Slots
 from mirror.errors import Side
-from mirror.events import Tell
+from mirror.events import Emit
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Run:
     def __init__(
         self,
         options: Options,
-        emit: Tell,
+        emit: Emit,
         clients: Clients,
         slots: Slots,
         source: Source,
         destination: Destination,
-        patience: Patience,
+        backoff: Backoff,
         recall: Recall,
         tasks: TaskGroup,
     ) -> None:
@@ -52,11 +52,11 @@ class Run:
         self.slots = slots
         self.source = source
         self.destination = destination
-        self.patience = patience
+        self.backoff = backoff
         self.recall = recall
         self._foreseen: Counter[Lane] = Counter()
         self.tasks = tasks
-        self.terms = Terms.of(options)
+        self.rule_options = RuleOptions.of(options)
         """How mappings are carried out that do not say it themselves."""
         self.known = DestinationState(options, writes=destination.writes)
         self.listings = Listings(source, destination, tasks)

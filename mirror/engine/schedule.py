@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from mirror.engine.adaptive_limit import Window
+from mirror.engine.adaptive_limit import AdaptiveLimit
 from mirror.image.reference import Registry
 
 
@@ -84,8 +84,12 @@ class Schedule:
         limits: Mapping[Registry, int] | None = None,
     ) -> None:
         """``limits`` are those of single registries, in place of ``per_registry``."""
-        self._windows: defaultdict[Registry, Window] = defaultdict(lambda: Window(per_registry))
-        self._windows |= {registry: Window(limit) for registry, limit in (limits or {}).items()}
+        self._limits: defaultdict[Registry, AdaptiveLimit] = defaultdict(
+            lambda: AdaptiveLimit(per_registry)
+        )
+        self._limits |= {
+            registry: AdaptiveLimit(limit) for registry, limit in (limits or {}).items()
+        }
         self._registries = registries
         self._busy: Counter[Registry] = Counter()
         self._bulky: Counter[Registry] = Counter()
@@ -146,11 +150,11 @@ class Schedule:
 
     def push_back(self, registry: Registry, now: float) -> None:
         """Learn that a registry had too much, so that fewer requests go there for a while."""
-        self._windows[registry].push_back(now)
+        self._limits[registry].push_back(now)
 
     def lend(self, registry: Registry) -> bool:
         """Occupy one more slot for what moves a body already, if nobody waits for one."""
-        window = self._windows[registry]
+        window = self._limits[registry]
         if self._busy[registry] >= window.size or self._bulky[registry] >= window.bulk:
             return False
         if any(lane.waiting for lane in self._lanes_of[registry]):
@@ -169,7 +173,7 @@ class Schedule:
         """Give back what a started turn occupied; ``seconds`` is how long it took."""
         if succeeded:
             for registry in turn.registries:
-                self._windows[registry].answered(None if turn.size else seconds)
+                self._limits[registry].answered(None if turn.size else seconds)
         assert turn.lane is not None, "what has started stands in a lane"
         self._occupy(turn.lane, -1)
 
@@ -188,7 +192,7 @@ class Schedule:
 
     def _has_room(self, lane: _Lane) -> bool:
         for registry, slots in lane.slots:
-            window = self._windows[registry]
+            window = self._limits[registry]
             if _over(self._busy[registry], slots, window.size):
                 return False
             if lane.bulk and _over(self._bulky[registry], slots, window.bulk):
@@ -206,7 +210,7 @@ class Schedule:
             if len(lanes) == 1:
                 continue
             rivals = sum(other is not lane and bool(other.waiting) for other in lanes)
-            window = self._windows[registry]
+            window = self._limits[registry]
             slots = window.bulk if lane.bulk else window.size
             if rivals and lane.running >= max(1, slots // (rivals + 1)):
                 return True

@@ -25,7 +25,7 @@ class SingleFlight:
     """
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, _Question] = {}
+        self._flights: dict[Hashable, _Caller] = {}
 
     async def do(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what ``ask`` returns or raises, or did for somebody else meanwhile."""
@@ -39,7 +39,7 @@ class SingleFlight:
                     raise flight.error
                 answer: T = flight.answer
                 return answer
-        flight = self._flights[key] = _Question()
+        flight = self._flights[key] = _Caller()
         try:
             flight.answer = answer = await ask()
             flight.answered = True
@@ -54,7 +54,7 @@ class SingleFlight:
         return answer
 
 
-class _Question:
+class _Caller:
     __slots__ = ("answer", "answered", "attempts", "error", "over")
 
     def __init__(self) -> None:

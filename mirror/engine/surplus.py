@@ -6,8 +6,8 @@ from mirror.engine.concurrency import together
 from mirror.engine.run_state import Run
 from mirror.engine.verification import differs
 from mirror.errors import MirrorError, NotFound, Side
-from mirror.events import Condition, Difference, ImageSettled, ImagesFound, Status, Tell
-from mirror.image.digesttag import is_digest_tag
+from mirror.events import Condition, Difference, Emit, ImageSettled, ImagesFound, Status
+from mirror.image.digest_tag import is_digest_tag
 from mirror.image.reference import Reference, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import covered
@@ -34,12 +34,12 @@ class Surpluses:
         """See `mirror.engine.expansion.Observer`."""
         self._listed.append((rule, tags))
 
-    async def tell(
+    async def emit(
         self,
         run: Run,
         claims: Callable[[Reference], bool],
         failed: Callable[[Rule, MirrorError], None],
-        emit: Tell,
+        emit: Emit,
     ) -> None:
         """Tell of tags that no source has, now that all mappings are known.
 

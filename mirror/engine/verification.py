@@ -29,10 +29,10 @@ from mirror.errors import (
 )
 from mirror.events import Condition, Difference, ImageSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.digesttag import subject_of
+from mirror.image.digest_tag import subject_of
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
+from mirror.image.platform_filter import left_of
 from mirror.image.reference import Reference, Repository
-from mirror.image.subset import left_of
 from mirror.mapping.wildcard import Pair
 from mirror.wire.referrers import Fallback
 
@@ -103,7 +103,7 @@ class Verification:
             error,
             self.source,
             tuple(sorted(self.differences, key=str)),
-            wanted=self._run.terms.wanted,
+            wanted=self._run.rule_options.wanted,
         )
 
     async def _resolve(self, named: list[Digest | None]) -> None:

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Protocol
 
 from mirror.auth.keychain import Keychain, Logins
-from mirror.cluster import nursery
+from mirror.cluster import forkserver
 from mirror.engine.dry_run import Plan
 from mirror.engine.run import copy, verify
 from mirror.errors import UsageError
-from mirror.events import Tell, Traffic
+from mirror.events import Emit, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Cluster, Options
 from mirror.wire.proxy import Proxies
@@ -27,7 +27,7 @@ class Engine(Protocol):
         self,
         rules: Iterable[Rule],
         options: Options,
-        tell: Tell,
+        emit: Emit,
         traffic: Traffic,
         logins: Logins,
         *,
@@ -46,7 +46,7 @@ def engine_of(cluster: Cluster | None) -> Engine:
     if cluster is None:
         return locally
     if cluster.scheduler is None:
-        nursery.begin()
+        forkserver.begin()
     try:
         coordinator = importlib.import_module(_COORDINATOR)
     except ImportError as error:
@@ -54,14 +54,14 @@ def engine_of(cluster: Cluster | None) -> Engine:
             f"the dask engine needs another package: {error}",
             hint="pip install 'oci-mirror[dask]'",
         ) from error
-    spread: Engine = partial(coordinator.carry_out, scheduler=cluster.scheduler)
-    return spread
+    parallelism: Engine = partial(coordinator.carry_out, scheduler=cluster.scheduler)
+    return parallelism
 
 
 async def locally(
     rules: Iterable[Rule],
     options: Options,
-    tell: Tell,
+    emit: Emit,
     traffic: Traffic,
     logins: Logins,
     *,
@@ -70,6 +70,6 @@ async def locally(
     """Do it in this process; see `Engine`."""
     around = Keychain.of(logins, os.environ), Proxies.parse(os.environ)
     if not verifying:
-        return await copy(rules, options, tell, traffic, *around)
-    await verify(rules, options, tell, traffic, *around)
+        return await copy(rules, options, emit, traffic, *around)
+    await verify(rules, options, emit, traffic, *around)
     return None

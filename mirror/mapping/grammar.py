@@ -34,7 +34,7 @@ from mirror.image.reference import (
     split_host,
     split_reference,
 )
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
 
 ARGUMENTS = "<arguments>"
 
@@ -125,7 +125,7 @@ class Rule:
     source: Source
     target: Target
     origin: Origin
-    terms: Terms | None = None
+    options: RuleOptions | None = None
     """How it is carried out; None is as the run's options say."""
     catalog: str = field(default="", compare=False)
     """The mapping for many repositories of which it is for one, if it is."""
@@ -172,18 +172,18 @@ class Mappings:
         elif words:
             self._line(words, Origin(ARGUMENTS, 1))
 
-    def document(self, document: Document, terms: Terms | None = None) -> None:
+    def document(self, document: Document, options: RuleOptions | None = None) -> None:
         """Read a mapping file, line by line; its rules are carried out on these terms."""
         name = document.name
         for number, line in enumerate(self._lines(document), start=1):
-            self.line(line, Origin(name, number), terms)
+            self.line(line, Origin(name, number), options)
 
-    def line(self, line: str, origin: Origin, terms: Terms | None = None) -> None:
+    def line(self, line: str, origin: Origin, options: RuleOptions | None = None) -> None:
         """Read one line of a mapping file."""
         if "#" in line:
             line = _COMMENT.sub("", line)
         if text := line.strip(" \t"):
-            self._line(_BLANK.split(text), origin, terms)
+            self._line(_BLANK.split(text), origin, options)
 
     def _lines(self, document: Document) -> Iterator[str]:
         """Decode a document; a line that cannot be read is a problem, and empty."""
@@ -196,31 +196,33 @@ class Mappings:
                 line = ""
             yield line.removesuffix("\r")
 
-    def _line(self, words: list[str], origin: Origin, terms: Terms | None = None) -> None:
+    def _line(self, words: list[str], origin: Origin, options: RuleOptions | None = None) -> None:
         if any("=" in word for word in words):
             for word in words:
-                self._word(word, origin, terms)
+                self._word(word, origin, options)
             return
         source, *targets = words
         if not targets:
             self.problem(origin, f"{source!r} has no destination; write SOURCE=DESTINATION")
         for target in targets:
-            self.add(source, target, origin, terms)
+            self.add(source, target, origin, options)
 
-    def _word(self, word: str, origin: Origin, terms: Terms | None = None) -> None:
+    def _word(self, word: str, origin: Origin, options: RuleOptions | None = None) -> None:
         source, equals, target = word.partition("=")
         if not equals:
             self.problem(origin, f"stray word {word!r} beside a mapping with '='")
         elif not source or not target:
             self.problem(origin, f"{word!r} lacks a side; write SOURCE=DESTINATION without blanks")
         else:
-            self.add(source, target, origin, terms)
+            self.add(source, target, origin, options)
 
-    def add(self, source: str, target: str, origin: Origin, terms: Terms | None = None) -> None:
+    def add(
+        self, source: str, target: str, origin: Origin, options: RuleOptions | None = None
+    ) -> None:
         """Read one mapping; what is wrong with it is a problem."""
         try:
             here, there = _read("source", source, _source), _read("destination", target, _target)
-            rule = Rule(here, there, origin, terms)
+            rule = Rule(here, there, origin, options)
             _check(rule)
             if self._is_new(rule):
                 self.rules.append(rule)
@@ -237,10 +239,10 @@ class Mappings:
         if tag is None:
             parts = (source.registry.host, source.path, source.tag, source.digest)
             count = len(self._known)
-            self._known.add((*parts, target.registry.host, target.path, target.tag, rule.terms))
+            self._known.add((*parts, target.registry.host, target.path, target.tag, rule.options))
             return len(self._known) > count
         other = self._taken.setdefault((target.registry.host, target.path, tag), rule)
-        if other is not rule and other.source == source and other.terms != rule.terms:
+        if other is not rule and other.source == source and other.options != rule.options:
             raise ValueError(f"{source} is brought there already, on other terms ({other.origin})")
         if other is not rule and other.source != source:
             raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from mirror.image.reference import Reference, Repository, is_tag
 from mirror.mapping.grammar import Origin, Rule
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Pair:
     source: Reference
     destination: Reference
     origin: Origin
-    terms: Terms | None = None
+    options: RuleOptions | None = None
 
 
 def pair(rule: Rule) -> Pair:
@@ -29,7 +29,7 @@ def pair(rule: Rule) -> Pair:
         Reference(source.repository, source.tag, source.digest),
         rule.target.reference(source),
         rule.origin,
-        rule.terms,
+        rule.options,
     )
 
 
@@ -56,7 +56,7 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
             continue
         source = replace(rule.source, path=here.path)
         target = replace(rule.target, path=there.path)
-        yield Rule(source, target, rule.origin, rule.terms, catalog_of(rule))
+        yield Rule(source, target, rule.origin, rule.options, catalog_of(rule))
 
 
 def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
@@ -66,7 +66,7 @@ def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
     Nexus empty names.
     """
     pattern = rule.source.tag or "*"
-    covers = rule.terms.choice.covers if rule.terms is not None else None
+    covers = rule.options.tag_filter.covers if rule.options is not None else None
     for tag in tags:
         if is_tag(tag) and matches(pattern, tag) and (covers is None or covers(tag)):
             yield tag
@@ -75,10 +75,10 @@ def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
 def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
     """Give one rule for each of these tags, and for each that is pinned to a digest."""
     for tag in tags:
-        yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin, rule.terms)
-    for pin in rule.terms.choice.pins if rule.terms is not None else ():
+        yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin, rule.options)
+    for pin in rule.options.tag_filter.pins if rule.options is not None else ():
         source = replace(rule.source, tag=pin.tag, digest=pin.digest)
-        yield Rule(source, rule.target, rule.origin, rule.terms)
+        yield Rule(source, rule.target, rule.origin, rule.options)
 
 
 def matches(pattern: str, text: str) -> bool:

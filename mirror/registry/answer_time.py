@@ -16,7 +16,7 @@ _LOOKS = 8
 _MOST_OFTEN, _LEAST_OFTEN = 0.02, 1.0
 
 
-class Waiting(Protocol):
+class PendingAnswer(Protocol):
     """An answer that is waited for."""
 
     def give_up(self) -> None:
@@ -31,14 +31,14 @@ class AnswerTime:
         self._limits = limits
         # Who allows for longer silences allows for longer answers.
         self._seconds = max(limits.answer, limits.stall)
-        self._until: dict[Waiting, float] = {}
-        self._late: set[Waiting] = set()
+        self._until: dict[PendingAnswer, float] = {}
+        self._late: set[PendingAnswer] = set()
         self._hastened = False
         self._timer: asyncio.TimerHandle | None = None
         often = min(self._seconds, limits.stall, limits.commit) / _LOOKS
         self._often = min(max(often, _MOST_OFTEN), _LEAST_OFTEN)
 
-    def begin(self, waiting: Waiting, *, begins_late: bool) -> None:
+    def begin(self, waiting: PendingAnswer, *, begins_late: bool) -> None:
         """Begin to wait for an answer, which may begin as late as that to a commit."""
         loop = asyncio.get_running_loop()
         seconds = self._limits.commit if begins_late else self._seconds
@@ -46,16 +46,16 @@ class AnswerTime:
         if self._timer is None:
             self._timer = loop.call_later(self._often, self._look)
 
-    def answered(self, waiting: Waiting) -> None:
+    def answered(self, waiting: PendingAnswer) -> None:
         """Bound what is left of an answer that was allowed to begin late."""
         if not self._hastened:
             self._until[waiting] = asyncio.get_running_loop().time() + self._seconds
 
-    def end(self, waiting: Waiting) -> None:
+    def end(self, waiting: PendingAnswer) -> None:
         """Wait no longer: the answer was read, or there is none."""
         self._until.pop(waiting, None)
 
-    def judged(self, waiting: Waiting, error: NetworkError, place: str) -> NetworkError:
+    def judged(self, waiting: PendingAnswer, error: NetworkError, place: str) -> NetworkError:
         """Return what the failure of an answer amounts to: one that took too long, perhaps."""
         late = waiting in self._late
         self._late.discard(waiting)

@@ -24,20 +24,25 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest, Verifier
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
-from mirror.image.referrers import merged
-from mirror.registry.acquaintance import Acquaintance
-from mirror.registry.names import names
-from mirror.registry.patience import Patience
-from mirror.registry.reading import Reading, read
-from mirror.registry.sharing import Chunks, Sharing
-from mirror.registry.spare import Spare
-from mirror.registry.spreading import WORTHWHILE, Spreading
+from mirror.image.referrers_index import merged
+from mirror.registry.backoff import Backoff
+from mirror.registry.blob_reader import BlobReader, read
+from mirror.registry.capabilities import Capabilities
+from mirror.registry.connection_budget import ConnectionBudget
+from mirror.registry.error_context import ErrorContext
+from mirror.registry.fanout import Chunks, FanOut
+from mirror.registry.pagination import names
+from mirror.registry.parallel_download import WORTHWHILE, ParallelDownload
 from mirror.registry.uploads import Uploads
-from mirror.registry.work import Work
-from mirror.wire.content import (
+from mirror.wire.download import Download
+from mirror.wire.error_response import ERROR_LIMIT, failure
+from mirror.wire.listing import PagedNames, tags_of
+from mirror.wire.message import Send
+from mirror.wire.referrers import Fallback, ReferrerList, Referrers
+from mirror.wire.requests import (
     ask_blob,
     ask_delete_manifest,
     ask_manifest,
@@ -46,11 +51,6 @@ from mirror.wire.content import (
     described,
     stated_digest,
 )
-from mirror.wire.download import Download
-from mirror.wire.fault import ERROR_LIMIT, failure
-from mirror.wire.listing import Names, tags_of
-from mirror.wire.message import Send
-from mirror.wire.referrers import Fallback, ReferrerList, Referrers
 
 _GONE = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 # What registries say that delete digests only, in answer to a tag.
@@ -71,21 +71,21 @@ class Client:
         send: Send,
         repository: Repository,
         side: Side,
-        acquaintance: Acquaintance | None = None,
-        patience: Patience | None = None,
-        sharing: Sharing | None = None,
-        spare: Spare | None = None,
+        capabilities: Capabilities | None = None,
+        backoff: Backoff | None = None,
+        fan_out: FanOut | None = None,
+        budget: ConnectionBudget | None = None,
     ) -> None:
-        self._known = acquaintance or Acquaintance()
+        self._known = capabilities or Capabilities()
         self._send = send
         self._repository = repository
         self.repository = repository
-        self._work = Work(repository, side)
+        self._work = ErrorContext(repository, side)
         self.uploads = Uploads(send, repository, self._work, self._known)
         """The uploads into it."""
-        self._patience = patience or Patience()
-        self._sharing = sharing
-        self._spare = spare
+        self._backoff = backoff or Backoff()
+        self._fan_out = fan_out
+        self._budget = budget
 
     async def resolve(self, target: str) -> Descriptor:
         """Return what a tag or digest names, with one HEAD where registries answer it in full.
@@ -180,26 +180,30 @@ class Client:
     @property
     def shares(self) -> bool:
         """Whether what `read` gives may be one reading for several."""
-        return self._sharing is not None
+        return self._fan_out is not None
 
     def read(self, blob: Descriptor, first: int = 0) -> Chunks:
         """Return the chunks of a blob from a byte on; the reader holds them to their digest.
 
         From the first byte on it may be one reading for several who read the same.
         """
-        if first or self._sharing is None:
+        if first or self._fan_out is None:
             return self._read(blob, first)
-        return self._sharing.read(self._repository, blob.digest, partial(self._read, blob))
+        return self._fan_out.read(self._repository, blob.digest, partial(self._read, blob))
 
     def _read(self, blob: Descriptor, first: int) -> Chunks:
         open_at = partial(self._read_part, blob)
-        if self._spare is None or not self._spare.spread.useful or blob.size - first < WORTHWHILE:
+        if (
+            self._budget is None
+            or not self._budget.parallelism.useful
+            or blob.size - first < WORTHWHILE
+        ):
             return open_at(first)
-        return Spreading(first, blob.size, self._spare, open_at)
+        return ParallelDownload(first, blob.size, self._budget, open_at)
 
     def _read_part(self, blob: Descriptor, first: int, last: int | None = None) -> Chunks:
         download = Download(self._repository, blob.digest, blob.size, first, last, blob.urls)
-        return Reading(self._send, download, self._patience, note_attempts)
+        return BlobReader(self._send, download, self._backoff, note_attempts)
 
     @contextmanager
     def reading(self, blob: Descriptor) -> Iterator[None]:
@@ -208,10 +212,10 @@ class Client:
             try:
                 yield
             except IntegrityError:
-                if self._sharing is not None:
-                    self._sharing.distrust(self._repository, blob.digest)
-                if self._spare is not None:
-                    self._spare.spread.fails()  # whose fault it is shows without pieces
+                if self._fan_out is not None:
+                    self._fan_out.distrust(self._repository, blob.digest)
+                if self._budget is not None:
+                    self._budget.parallelism.fails()  # whose fault it is shows without pieces
                 raise
 
     def check_empty(self, blob: Descriptor) -> None:
@@ -303,7 +307,7 @@ class Client:
             await self.put(index, tag)
             return index
 
-    async def tags(self) -> Names:
+    async def tags(self) -> PagedNames:
         """Return the repository's tags, all of them."""
         with self._work.doing("listing the tags"):
             return await names(self._send, tags_of(self._repository))

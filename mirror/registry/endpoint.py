@@ -13,11 +13,11 @@ import anyio
 from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 from mirror.registry.retrying import Pushed, Retrying
 from mirror.wire.message import Reply, Request, Send
-from mirror.wire.patience import passes
 from mirror.wire.redirect import origin
+from mirror.wire.retry_policy import passes
 
 OpenAhead = Callable[[str, int], None]
 """Has so many connections to an address stand ready, without waiting for them."""
@@ -35,7 +35,7 @@ class Endpoint:
         send: Send,
         *,
         insecure: bool,
-        patience: Patience | None = None,
+        backoff: Backoff | None = None,
         pushed_back: Pushed | None = None,
         open_ahead: OpenAhead | None = None,
         rate: float | None = None,
@@ -45,8 +45,8 @@ class Endpoint:
         """How the registry wants to be logged in to, as it said when it was first asked."""
         self._registry = registry
         self._ping_send = send
-        self._patience = patience or Patience()
-        retrying = Retrying(send, self._patience, pushed_back, rate)
+        self._backoff = backoff or Backoff()
+        retrying = Retrying(send, self._backoff, pushed_back, rate)
         self.ask = retrying.send
         """Send to an absolute address, in turn with all who ask this host."""
         self.open = retrying.open
@@ -74,7 +74,7 @@ class Endpoint:
         if self._base:
             return self._base
         async with self._first:
-            if self._unreachable is not None and self._patience.clock() < self._ask_again_at:
+            if self._unreachable is not None and self._backoff.clock() < self._ask_again_at:
                 again = type(self._unreachable)(
                     self._unreachable.message, hint=self._unreachable.hint
                 )
@@ -88,24 +88,24 @@ class Endpoint:
                     passing, error.retryable = error.retryable, False
                     self._unreachable = error
                     later = _ASK_AGAIN if passing else math.inf
-                    self._ask_again_at = self._patience.clock() + later
+                    self._ask_again_at = self._backoff.clock() + later
                     raise
         return self._base
 
     async def _discover(self) -> str:
         """Find the scheme that answers, as often as a request is tried."""
-        for attempt in range(self._patience.retries):
+        for attempt in range(self._backoff.retries):
             try:
                 base, reply = await self._try_schemes()
             except NetworkError as error:
                 if not error.retryable:
                     raise
-                seconds = self._patience.wait_after(attempt)
+                seconds = self._backoff.wait_after(attempt)
             else:
                 if not passes(reply.status):
                     return base
-                seconds = self._patience.wait_after(attempt, reply)
-            await self._patience.sleep(seconds)
+                seconds = self._backoff.wait_after(attempt, reply)
+            await self._backoff.sleep(seconds)
         return (await self._try_schemes())[0]
 
     async def _try_schemes(self) -> tuple[str, Reply]:

@@ -8,9 +8,9 @@ import anyio.to_thread
 
 from mirror.errors import MirrorError
 from mirror.image.reference import Registry, Repository
-from mirror.registry.layout import Layout
-from mirror.registry.local import Folder, Local, unwilling
-from mirror.registry.ocfolder import OcFolder, repositories
+from mirror.registry.folder_registry import Folder, FolderRegistry, unwilling
+from mirror.registry.oc_folder import OcFolder, repositories
+from mirror.registry.oci_folder import OciFolder
 
 
 class Folders:
@@ -18,14 +18,14 @@ class Folders:
 
     def __init__(self, base: Path) -> None:
         self._base = base
-        self._open: dict[Repository, Local] = {}
+        self._open: dict[Repository, FolderRegistry] = {}
 
-    def local(self, repository: Repository) -> Local:
+    def local(self, repository: Repository) -> FolderRegistry:
         """Return what answers for a repository on this machine."""
         if (local := self._open.get(repository)) is None:
             registry = repository.registry
             folder = self._folder(registry, repository.path)
-            local = Local(folder, lambda path: self._folder(registry, path))
+            local = FolderRegistry(folder, lambda path: self._folder(registry, path))
             self._open[repository] = local
         return local
 
@@ -50,7 +50,7 @@ class Folders:
                 raise failed
 
     def _folder(self, registry: Registry, path: str) -> Folder:
-        return Layout(Path(path)) if registry.is_layout else OcFolder(self._base, path)
+        return OciFolder(Path(path)) if registry.is_layout else OcFolder(self._base, path)
 
 
 def _layouts(below: Path) -> Iterator[str]:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from types import TracebackType
 
 from mirror.errors import Dropped, NetworkError, Unreachable
-from mirror.registry.patience import Patience
-from mirror.wire.health import Health
+from mirror.registry.backoff import Backoff
+from mirror.wire.circuit_breaker import CircuitBreaker
 from mirror.wire.message import Reply, Request, Send
-from mirror.wire.patience import concerns_host, passes
-from mirror.wire.rate import Bucket
+from mirror.wire.rate_limit import TokenBucket
+from mirror.wire.retry_policy import concerns_host, passes
 
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
@@ -24,7 +24,7 @@ Pushed = Callable[[float, int], None]
 
 
 class Retrying:
-    """Tries requests that can be repeated as often as ``patience`` allows.
+    """Tries requests that can be repeated as often as ``backoff`` allows.
 
     ``pushed_back`` is told when the host has too much: for how many seconds it is left
     alone, and with which status it said so, 0 for a connection that it broke.
@@ -33,16 +33,16 @@ class Retrying:
     def __init__(
         self,
         send: Send,
-        patience: Patience,
+        backoff: Backoff,
         pushed_back: Pushed | None = None,
         rate: float | None = None,
     ) -> None:
         """``rate`` is how many requests are begun in a second, at most."""
-        self._bucket = Bucket(rate) if rate is not None else None
+        self._bucket = TokenBucket(rate) if rate is not None else None
         self._send = send
-        self._patience = patience
+        self._backoff = backoff
         self._pushed_back = pushed_back
-        self._health = Health()
+        self._health = CircuitBreaker()
         self._loss = ""
 
     def send(self, request: Request) -> "_Retried":
@@ -57,7 +57,7 @@ class Retrying:
 
     async def open(self, request: Request) -> tuple[AbstractAsyncContextManager[Reply], Reply]:
         """Send a request until it is answered for good; return the answer, and how to leave it."""
-        attempt = _Attempt(self._patience.retries if request.repeatable else 0)
+        attempt = _Attempt(self._backoff.retries if request.repeatable else 0)
         while True:
             if self._bucket is not None or not self._health.well:
                 await self._take_turn(request)
@@ -75,7 +75,7 @@ class Retrying:
                     return exchange, reply
                 await exchange.__aexit__(None, None, None)
             attempt.number = 1 + attempt.failures
-            await self._patience.sleep(seconds)
+            await self._backoff.sleep(seconds)
 
     async def _take_turn(self, request: Request) -> None:
         """Wait until the host is not left alone, and for room within its rate."""
@@ -84,25 +84,25 @@ class Retrying:
                 await self._admit()
             if self._bucket is None:
                 return
-            await self._patience.sleep(self._bucket.turn(self._patience.clock()))
+            await self._backoff.sleep(self._bucket.turn(self._backoff.clock()))
             # Meanwhile it may have asked to be left alone.
-            if request.urgent or self._health.wait(self._patience.clock()) <= 0:
+            if request.urgent or self._health.wait(self._backoff.clock()) <= 0:
                 return
 
     async def _admit(self) -> None:
-        while (seconds := self._health.wait(self._patience.clock())) > 0:
-            await self._patience.sleep(seconds)
-        if not self._health.admit(self._patience.clock()):
+        while (seconds := self._health.wait(self._backoff.clock())) > 0:
+            await self._backoff.sleep(seconds)
+        if not self._health.admit(self._backoff.clock()):
             raise Unreachable(f"left alone, since it has not answered for a while: {self._loss}")
 
     def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
         """Return how long to wait after a reply; None if it is the one that counts."""
         if not passes(reply.status):
             return None
-        seconds = self._patience.wait_after(attempt.failures, reply)
+        seconds = self._backoff.wait_after(attempt.failures, reply)
         # What another host says, where a redirect led, is nothing about this one.
-        if concerns_host(reply.status) and self._patience.retries and not reply.redirected:
-            self._health.pause(seconds, self._patience.clock())
+        if concerns_host(reply.status) and self._backoff.retries and not reply.redirected:
+            self._health.pause(seconds, self._backoff.clock())
             if self._pushed_back is not None:
                 self._pushed_back(seconds, reply.status)
         return seconds if self._spend_attempt(attempt) else None
@@ -116,12 +116,12 @@ class Retrying:
             attempt.dropped += 1
             return 0.0
         if not error.redirected:
-            self._health.unheard(self._patience.clock())
+            self._health.unheard(self._backoff.clock())
             self._loss = error.message
             if self._pushed_back is not None:
                 self._pushed_back(0.0, 0)
         if error.retryable and self._spend_attempt(attempt):
-            return self._patience.wait_after(attempt.failures - 1)
+            return self._backoff.wait_after(attempt.failures - 1)
         if request.repeatable:
             error.retryable = False
         return None

@@ -19,11 +19,11 @@ from yarl import URL
 
 from mirror import __version__
 from mirror.errors import Dropped, MirrorError, NetworkError, RegistryError, Truncated, Untrusted
-from mirror.events import RequestSent, Tell
+from mirror.events import Emit, RequestSent
 from mirror.options import Timeouts
 from mirror.registry.answer_time import AnswerTime
 from mirror.registry.connector import GONE, Connector, Opened, session
-from mirror.registry.trust import Trust
+from mirror.registry.tls import TlsContexts
 from mirror.wire.message import Reply, Request
 from mirror.wire.proxy import Proxies
 from mirror.wire.redirect import LIMIT, STATUSES, follow
@@ -44,14 +44,14 @@ class Transport:
 
     def __init__(
         self,
-        tell: Tell,
-        trust: Trust,
+        emit: Emit,
+        trust: TlsContexts,
         proxies: Proxies,
         timeouts: Timeouts | None = None,
         *,
         verify: bool = True,
     ) -> None:
-        self._tell = tell
+        self._emit = emit
         self._trust = trust
         self._proxies = proxies
         limits = timeouts or Timeouts()
@@ -151,7 +151,7 @@ class Transport:
         if (way := self._ways.get((url.scheme, place))) is None:
             tls = self._tls(url.scheme, place)
             way = self._ways[url.scheme, place] = self._proxies.proxy_for(request.url), tls
-        self._tell(RequestSent(place, request.method))
+        self._emit(RequestSent(place, request.method))
         return await self._session.request(
             request.method,
             url,
@@ -210,7 +210,7 @@ class Exchange:
             self._end(error)
 
     def give_up(self) -> None:
-        """See `mirror.registry.answer_time.Waiting`."""
+        """See `mirror.registry.answer_time.PendingAnswer`."""
         if self._response is not None:
             self._response.close()
         elif self._task is not None:

@@ -8,9 +8,9 @@ import anyio
 from mirror.errors import MirrorError, NetworkError, RegistryError
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
-from mirror.registry.acquaintance import Acquaintance
-from mirror.registry.reading import refusal
-from mirror.registry.work import Work
+from mirror.registry.blob_reader import refusal
+from mirror.registry.capabilities import Capabilities
+from mirror.registry.error_context import ErrorContext
 from mirror.wire.message import Send
 from mirror.wire.upload import State, Upload
 
@@ -24,10 +24,12 @@ _NO_SESSION = b"no upload session was opened"
 class Uploads:
     """The uploads into a repository; each is an `Upload`, which says what to send next."""
 
-    def __init__(self, send: Send, repository: Repository, work: Work, known: Acquaintance) -> None:
+    def __init__(
+        self, send: Send, repository: Repository, context: ErrorContext, known: Capabilities
+    ) -> None:
         self._send = send
         self._repository = repository
-        self._work = work
+        self._context = context
         self._known = known
 
     def begin(
@@ -43,19 +45,19 @@ class Uploads:
         Another way is taken if an upload of the blob has ``broken`` off or arrived
         ``spoiled``.
         """
-        habit = self._known.habit
+        strategy = self._known.strategy
         if broken:
-            habit = habit.after_break(blob.size)
+            strategy = strategy.after_break(blob.size)
         if spoiled:
-            habit = habit.after_spoil()
-        return Upload(self._repository, blob.digest, blob.size, mount_from, habit)
+            strategy = strategy.after_spoil()
+        return Upload(self._repository, blob.digest, blob.size, mount_from, strategy)
 
     async def open(self, upload: Upload) -> None:
         """Mount the blob or open a session for it, whichever the registry does."""
-        with self._work.doing("opening the upload", str(upload.digest)):
+        with self._context.doing("opening the upload", str(upload.digest)):
             while upload.state is State.OPENING:
                 async with self._send(upload.opening()) as reply:
-                    self._work.note(reply)
+                    self._context.note(reply)
                     if not upload.opened(reply):
                         raise await refusal(reply, _NO_SESSION)
 
@@ -67,17 +69,17 @@ class Uploads:
         What the registry refuses to take that way is learnt, and raised as
         WrongWay if another attempt would go another way.
         """
-        with self._work.doing("writing the blob", str(upload.digest)):
+        with self._context.doing("writing the blob", str(upload.digest)):
             while upload.state is State.SENDING:
                 body = take(upload.piece) if upload.piece else b""
                 async with self._send(upload.sending(body)) as reply:
                     if upload.sent(reply):
                         continue
-                    raise self._known.learn_way(reply.status, upload, await refusal(reply))
+                    raise self._known.judge_refusal(reply.status, upload, await refusal(reply))
 
     def too_early(self, upload: Upload) -> NoReturn:
         """Raise the error of a registry that said to have a blob before it was sent."""
-        with self._work.doing("writing the blob", str(upload.digest)):
+        with self._context.doing("writing the blob", str(upload.digest)):
             early = RegistryError("the answer came before the blob was sent")
             early.retryable = True
             raise early
@@ -87,13 +89,13 @@ class Uploads:
         request = upload.status()
         if request is None:
             return False
-        with self._work.doing("asking for the upload", str(upload.digest)):
+        with self._context.doing("asking for the upload", str(upload.digest)):
             async with self._send(request) as reply:
                 return upload.stood(reply)
 
     def give_up(self, upload: Upload) -> NoReturn:
         """Raise the NetworkError of an upload whose bytes are not taken any more."""
-        with self._work.doing("writing the blob", str(upload.digest)):
+        with self._context.doing("writing the blob", str(upload.digest)):
             raise NetworkError("nothing moved any more")
 
     async def cancel(self, upload: Upload) -> None:

@@ -18,8 +18,8 @@ from mirror.errors import RegistryError, SizeMismatch
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
-from mirror.wire.content import ask_blob
 from mirror.wire.message import Reply, Request
+from mirror.wire.requests import ask_blob
 
 # Old Nexus leaves the unit out.
 _CONTENT_RANGE = re.compile(r"\s*(?:bytes\s)?\s*([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\s*")

@@ -16,7 +16,7 @@ from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.wire import link
 from mirror.wire.address import join
-from mirror.wire.fault import one_line
+from mirror.wire.error_response import one_line
 from mirror.wire.message import Reply, Request
 
 # ECR answers an error to more than this; the others that limit a page clamp it.
@@ -33,7 +33,7 @@ _LINK_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class PagedNames:
     """Names that a registry lists: all of them, or what came until now."""
 
     names: tuple[str, ...] = ()

@@ -15,13 +15,13 @@ import msgspec
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, Descriptor, Manifest
 from mirror.image.reference import Repository
-from mirror.wire.content import ask_manifest
-from mirror.wire.fault import failure
+from mirror.wire.error_response import failure
 from mirror.wire.listing import next_page
 from mirror.wire.message import Reply, Request
+from mirror.wire.requests import ask_manifest
 
 # What registries without the list answer; GHCR and Artifact Registry lead to web pages.
 _NO_LIST = frozenset({400, 404, 405, 406, 501})

@@ -20,9 +20,9 @@ from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.wire.address import join
-from mirror.wire.content import stated_digest
-from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply, Request
+from mirror.wire.requests import stated_digest
+from mirror.wire.upload_strategy import Method, UploadStrategy
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _TAKEN = (200, 201, 202, 204)
@@ -55,18 +55,18 @@ class Upload:
         digest: Digest,
         size: int,
         mount_from: Repository | None = None,
-        habit: Habit | None = None,
+        strategy: UploadStrategy | None = None,
     ) -> None:
         self.state = State.OPENING
         self.refused: Repository | None = None
         """Whose blob the registry would not mount, although it has it, or for its own reasons."""
         self.digest = digest
         self.size = size
-        self.habit = habit or Habit()
+        self.strategy = strategy or UploadStrategy()
         """What was known of the registry when this upload began."""
-        self._habit = self.habit.for_size(size)
+        self._strategy = self.strategy.for_size(size)
         self._sent = 0
-        self._trusted = self._habit.resumes
+        self._trusted = self._strategy.resumes
         self._repository = repository
         self._mount_from = mount_from
         self._location = ""
@@ -90,7 +90,7 @@ class Upload:
             if self._mount_from != self._repository:
                 self.refused = self.refused or self._mount_from
             self._location = resolve_location(reply)
-            self._habit = self._habit.at_least(_minimum(reply))
+            self._strategy = self._strategy.at_least(_minimum(reply))
             self.state = State.SENDING
         elif self._mount_from is not None:
             # Registries refuse a mount with any status from 400 to 500; what
@@ -110,17 +110,17 @@ class Upload:
     def piece(self) -> int:
         """How many of the blob's next bytes the next request carries."""
         left = self.size - self._sent
-        return min(left, self._habit.chunk) if self._habit.method is Method.CHUNKED else left
+        return min(left, self._strategy.chunk) if self._strategy.method is Method.CHUNKED else left
 
     def sending(self, body: AsyncIterable[bytes] | bytes) -> Request:
         """Ask to take the next piece, or to close the session after the last."""
         length = self.piece
-        if self._habit.method is Method.WHOLE or not length:
+        if self._strategy.method is Method.WHOLE or not length:
             joint = "&" if "?" in self._location else "?"
             url = f"{self._location}{joint}digest={_quoted(self.digest)}"
             return Request("PUT", url, _OCTETS, body, length, repeatable=False)
         headers = dict(_OCTETS)
-        if self._habit.method is Method.CHUNKED:
+        if self._strategy.method is Method.CHUNKED:
             headers["Content-Range"] = f"{self._sent}-{self._sent + length - 1}"
         return Request("PATCH", self._location, headers, body, length, repeatable=False)
 
@@ -128,7 +128,7 @@ class Upload:
         """Take the answer to `sending`."""
         if reply.status not in _TAKEN or reply.is_page:
             return False
-        if self._habit.method is Method.WHOLE or not self.piece:
+        if self._strategy.method is Method.WHOLE or not self.piece:
             self.state = State.STORED
             return True
         self._sent += self.piece
@@ -145,7 +145,7 @@ class Upload:
         """
         if self.state is not State.SENDING or not self._trusted:
             return None
-        return Request("GET", self._location) if self._habit.method is Method.CHUNKED else None
+        return Request("GET", self._location) if self._strategy.method is Method.CHUNKED else None
 
     def stood(self, reply: Reply) -> bool:
         """Take the answer to `status`; return whether to go on from `position`."""

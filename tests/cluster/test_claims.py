@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.cluster.claims import Answer, Claims
+from mirror.cluster.claims import ClaimAnswer, Claims
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
 
@@ -15,10 +15,10 @@ BLOB = (Registry("d.io"), DIGEST)
 def test_the_first_brings_it_and_the_second_mounts_it() -> None:
     claims = Claims()
 
-    assert claims.ask("one", BLOB) == [Answer("one", BLOB, None)]
+    assert claims.ask("one", BLOB) == [ClaimAnswer("one", BLOB, None)]
     assert claims.ask("two", BLOB) == []
-    assert claims.landed(HERE, DIGEST) == [Answer("two", BLOB, HERE)]
-    assert claims.ask("three", BLOB) == [Answer("three", BLOB, HERE)]
+    assert claims.landed(HERE, DIGEST) == [ClaimAnswer("two", BLOB, HERE)]
+    assert claims.ask("three", BLOB) == [ClaimAnswer("three", BLOB, HERE)]
 
 
 def test_of_another_registry_it_is_another_blob() -> None:
@@ -26,7 +26,7 @@ def test_of_another_registry_it_is_another_blob() -> None:
     claims.ask("one", BLOB)
     elsewhere = (Registry("e.io"), DIGEST)
 
-    assert claims.ask("two", elsewhere) == [Answer("two", elsewhere, None)]
+    assert claims.ask("two", elsewhere) == [ClaimAnswer("two", elsewhere, None)]
 
 
 def test_if_it_did_not_land_the_next_brings_it() -> None:
@@ -36,17 +36,17 @@ def test_if_it_did_not_land_the_next_brings_it() -> None:
     claims.ask("three", BLOB)
 
     assert claims.stopped("two", *BLOB) == []  # who waits has not begun
-    assert claims.stopped("one", *BLOB) == [Answer("two", BLOB, None)]
-    assert claims.gone("two") == [Answer("three", BLOB, None)]
+    assert claims.stopped("one", *BLOB) == [ClaimAnswer("two", BLOB, None)]
+    assert claims.gone("two") == [ClaimAnswer("three", BLOB, None)]
     assert claims.gone("three") == []
-    assert claims.ask("four", BLOB) == [Answer("four", BLOB, None)]
+    assert claims.ask("four", BLOB) == [ClaimAnswer("four", BLOB, None)]
 
 
 def test_who_brings_it_may_ask_again() -> None:
     claims = Claims()
     claims.ask("one", BLOB)
 
-    assert claims.ask("one", BLOB) == [Answer("one", BLOB, None)]
+    assert claims.ask("one", BLOB) == [ClaimAnswer("one", BLOB, None)]
 
 
 def test_who_is_gone_is_told_nothing() -> None:
@@ -62,7 +62,7 @@ def test_what_nobody_asked_for_is_not_remembered() -> None:
     claims = Claims()
     claims.landed(HERE, DIGEST)
 
-    assert claims.ask("one", BLOB) == [Answer("one", BLOB, None)]
+    assert claims.ask("one", BLOB) == [ClaimAnswer("one", BLOB, None)]
 
 
 WHO = st.sampled_from(["a", "b", "c", "d"])

@@ -22,7 +22,7 @@ from mirror.engine.dry_run import Plan
 from mirror.errors import Side, UsageError
 from mirror.events import AdmissionClosed, Event, Status, Traffic
 from mirror.mapping.grammar import Document, Mappings
-from mirror.mapping.terms import Prune, Terms
+from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.options import Options
 from mirror.report.result import Result
 from mirror.shard import Shard
@@ -34,14 +34,14 @@ EVERYTHING = "S/team/*=T/m/*"
 
 
 @dataclass(slots=True)
-class Spread(Result):
+class DownloadParallelism(Result):
     """What a run by many came to."""
 
     plan: Plan | None = None
     closed: int | None = None
 
 
-Run = Callable[..., Awaitable[Spread]]
+Run = Callable[..., Awaitable[DownloadParallelism]]
 
 
 @pytest.fixture
@@ -55,26 +55,26 @@ async def scheduler() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def spread(source: EmbeddedRegistry, target: EmbeddedRegistry, scheduler: str) -> Run:
+def cluster_run(source: EmbeddedRegistry, target: EmbeddedRegistry, scheduler: str) -> Run:
     """Copy by the lines given, in which S and T stand for the two registries."""
 
     async def run(
-        *lines: str, terms: Terms | None = None, verifying: bool = False,
-        logins: Logins | None = None, result: Spread | None = None, **options: Any,
-    ) -> Spread:  # fmt: skip
+        *lines: str, rule_options: RuleOptions | None = None, verifying: bool = False,
+        logins: Logins | None = None, result: DownloadParallelism | None = None, **options: Any,
+    ) -> DownloadParallelism:  # fmt: skip
         text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
         mappings = Mappings()
-        mappings.document(Document("test", text.encode()), terms)
+        mappings.document(Document("test", text.encode()), rule_options)
         assert not mappings.problems
-        result = result or Spread(datetime.now(UTC))
+        result = result or DownloadParallelism(datetime.now(UTC))
 
-        def tell(event: Event) -> None:
+        def emit(event: Event) -> None:
             result.take(event)
             if isinstance(event, AdmissionClosed):
                 result.closed = event.deferred
 
         result.plan = await carry_out(
-            mappings.rules, Options(**{"retries": 0, **options}), tell, Traffic(),
+            mappings.rules, Options(**{"retries": 0, **options}), emit, Traffic(),
             logins or Logins(), scheduler=scheduler, verifying=verifying,
         )  # fmt: skip
         return result
@@ -109,10 +109,10 @@ def writes(registry: EmbeddedRegistry) -> list[str]:
 
 
 async def test_everything_is_copied_and_told_once(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
-    result = await spread(EVERYTHING)
+    result = await cluster_run(EVERYTHING)
 
     assert came_to(result) == whole(Status.COPIED)
     assert all(target.store.tags(f"m/app-{n}") == source.store.tags(f"team/app-{n}")
@@ -124,10 +124,10 @@ async def test_everything_is_copied_and_told_once(
 
 
 async def test_a_layer_that_all_have_is_uploaded_once_and_mounted_elsewhere(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
-    await spread(EVERYTHING)
+    await cluster_run(EVERYTHING)
     base = layer("base", 400_000).descriptor["digest"]
     reads = [one for one in source.log if one.method == "GET" and str(base) in one.path]
     mounts = [path for path in writes(target) if f"mount={base}" in path.replace("%3A", ":")]
@@ -137,13 +137,13 @@ async def test_a_layer_that_all_have_is_uploaded_once_and_mounted_elsewhere(
 
 
 async def test_what_is_there_costs_two_requests_for_each_tag(
-    spread: Run, mirrored: Copy, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, mirrored: Copy, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     await mirrored(EVERYTHING)
     source.log.clear()
     target.log.clear()
-    result = await spread(EVERYTHING)
+    result = await cluster_run(EVERYTHING)
 
     assert came_to(result) == whole(Status.UNCHANGED)
     assert writes(target) == []
@@ -154,10 +154,10 @@ async def test_what_is_there_costs_two_requests_for_each_tag(
 
 
 async def test_a_dry_run_plans_the_whole_and_changes_nothing(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
-    result = await spread(EVERYTHING, dry_run=True)
+    result = await cluster_run(EVERYTHING, dry_run=True)
 
     assert came_to(result) == whole(Status.PLANNED)
     assert writes(target) == []
@@ -166,24 +166,26 @@ async def test_a_dry_run_plans_the_whole_and_changes_nothing(
 
 
 async def test_a_verification_finds_what_is_missing_and_brings_it(
-    spread: Run, mirrored: Copy, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, mirrored: Copy, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     await mirrored(EVERYTHING)
     target.store.delete_manifest("m/app-3", "1.1")
-    found = await spread(EVERYTHING, verifying=True)
-    repaired = await spread(EVERYTHING, verifying=True, repair=True)
+    found = await cluster_run(EVERYTHING, verifying=True)
+    repaired = await cluster_run(EVERYTHING, verifying=True, repair=True)
 
     assert [one.destination.partition("/")[2] for one in found.failures] == ["m/app-3:1.1"]
     assert repaired.statuses == {Status.UNCHANGED: 15, Status.COPIED: 1}
 
 
 async def test_what_fails_is_told_and_stops_nothing_else(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     target.faults.append(Fault("PUT", "/m/app-3/manifests/1.1", status=403, times=9))
-    result = await spread(EVERYTHING, "S/none:1=T/none", "S/nil/*=T/nil/*", "S/team/*:v*=T/v/*")
+    result = await cluster_run(
+        EVERYTHING, "S/none:1=T/none", "S/nil/*=T/nil/*", "S/team/*:v*=T/v/*"
+    )
 
     failed = {one.destination.partition("/")[2]: str(one.error) for one in result.failures}
     assert failed.keys() == {"m/app-3:1.1", "none:1", "nil/*", "v/*"}
@@ -193,11 +195,11 @@ async def test_what_fails_is_told_and_stops_nothing_else(
 
 
 async def test_the_first_failure_ends_it_if_that_is_wanted(
-    spread: Run, source: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry
 ) -> None:
     fill(source)
     lines = [f"S/team/app-{n}:{tag}=T/m/app-{n}" for n in range(REPOSITORIES) for tag in TAGS]
-    result = await spread("S/none:1=T/none", *lines, fail_fast=True, max_per_registry=1)
+    result = await cluster_run("S/none:1=T/none", *lines, fail_fast=True, max_per_registry=1)
 
     assert result.statuses[Status.FAILED] == 1
     assert result.statuses[Status.DEFERRED] > 0
@@ -205,20 +207,20 @@ async def test_the_first_failure_ends_it_if_that_is_wanted(
 
 
 async def test_after_the_deadline_everything_is_deferred(
-    spread: Run, source: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry
 ) -> None:
     fill(source)
-    result = await spread("S/team/app-1:1.0=T/a", "S/team/app-2=T/b", deadline=0.0)
+    result = await cluster_run("S/team/app-1:1.0=T/a", "S/team/app-2=T/b", deadline=0.0)
 
     assert came_to(result) == {("a:1.0", Status.DEFERRED): 1, ("b", Status.DEFERRED): 1}
     assert (result.exit_code, result.closed) == (5, 2)
 
 
 async def test_a_run_that_is_interrupted_ends_in_good_order_everywhere(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
-    result = Spread(datetime.now(UTC))
+    result = DownloadParallelism(datetime.now(UTC))
     with anyio.fail_after(30), anyio.CancelScope() as scope:
 
         async def interrupt() -> None:
@@ -228,7 +230,7 @@ async def test_a_run_that_is_interrupted_ends_in_good_order_everywhere(
             Fault("GET", "/team/app-5/blobs/", silent=True, after=interrupt, times=9)
         )
         lines = [f"S/team/app-{n}:{tag}=T/m/app-{n}" for n in range(8) for tag in TAGS]
-        await spread(*lines, result=result)
+        await cluster_run(*lines, result=result)
 
     assert scope.cancelled_caught
     assert Counter(one.destination for one in result.images).most_common(1)[0][1] == 1
@@ -238,42 +240,46 @@ async def test_a_run_that_is_interrupted_ends_in_good_order_everywhere(
 
 
 async def test_logins_go_over_tls_only(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     mine = Logins(given={Side.DESTINATION: Credential("me", "secret")})
     with pytest.raises(UsageError, match="connections without TLS"):
-        await spread("S/a:1=T/a", logins=mine)
+        await cluster_run("S/a:1=T/a", logins=mine)
 
     assert source.log + target.log == []
 
 
 async def test_a_credentials_file_is_read_where_the_work_is_done(
-    spread: Run, source: EmbeddedRegistry, tmp_path: Path
+    cluster_run: Run, source: EmbeddedRegistry, tmp_path: Path
 ) -> None:
     fill(source)
-    result = await spread("S/team/app-1:1.0=T/a", logins=Logins(authfile=tmp_path / "none.json"))
+    result = await cluster_run(
+        "S/team/app-1:1.0=T/a", logins=Logins(authfile=tmp_path / "none.json")
+    )
 
     assert result.statuses == {Status.FAILED: 1}
     assert "none.json: No such file" in str(result.failures[0].error)
 
 
 async def test_a_ledger_spares_the_destination_and_learns_from_all_workers(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry, tmp_path: Path
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry, tmp_path: Path
 ) -> None:
     fill(source)
     ledger = tmp_path / "state.db"
-    await spread(EVERYTHING, ledger=ledger)
+    await cluster_run(EVERYTHING, ledger=ledger)
     target.log.clear()
-    result = await spread(EVERYTHING, ledger=ledger, recheck=1e9)
+    result = await cluster_run(EVERYTHING, ledger=ledger, recheck=1e9)
 
     assert came_to(result) == whole(Status.UNCHANGED)
     assert result.recalled == 16
     assert [one for one in target.log if one.path != "/v2/"] == []
 
 
-async def test_a_share_of_the_work_is_spread_too(spread: Run, source: EmbeddedRegistry) -> None:
+async def test_a_share_of_the_work_is_spread_too(
+    cluster_run: Run, source: EmbeddedRegistry
+) -> None:
     fill(source)
-    shares = [await spread(EVERYTHING, shard=Shard(index, 2)) for index in (1, 2)]
+    shares = [await cluster_run(EVERYTHING, shard=Shard(index, 2)) for index in (1, 2)]
 
     assert came_to(shares[0]) + came_to(shares[1]) == whole(Status.COPIED)
     assert shares[0].repositories == shares[1].others > 0
@@ -281,11 +287,17 @@ async def test_a_share_of_the_work_is_spread_too(spread: Run, source: EmbeddedRe
 
 @pytest.mark.parametrize(("percent", "gone"), [(10.0, {"m/app-0:old"}), (5.0, set())])
 async def test_how_much_may_be_deleted_is_a_question_about_all_repositories(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry, percent: float, gone: set[str]
+    cluster_run: Run,
+    source: EmbeddedRegistry,
+    target: EmbeddedRegistry,
+    percent: float,
+    gone: set[str],
 ) -> None:
     fill(source)
     image(target, "m/app-0", "old", layer("old", 10))
-    result = await spread(EVERYTHING, terms=Terms(prune=Prune(max_percent=percent)))
+    result = await cluster_run(
+        EVERYTHING, rule_options=RuleOptions(prune=Prune(max_percent=percent))
+    )
 
     assert result.exit_code == (0 if gone else 1)
     assert {one.destination.partition("/")[2] for one in result.prunes if one.digest} == gone
@@ -293,25 +305,25 @@ async def test_how_much_may_be_deleted_is_a_question_about_all_repositories(
 
 
 async def test_nothing_is_deleted_where_something_failed(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     image(target, "m/app-0", "old", layer("old", 10))
     target.faults.append(Fault("PUT", "/m/app-0/manifests/1.1", status=403, times=9))
-    result = await spread(EVERYTHING, terms=Terms(prune=Prune(max_percent=50.0)))
+    result = await cluster_run(EVERYTHING, rule_options=RuleOptions(prune=Prune(max_percent=50.0)))
 
     assert "old" in target.store.tags("m/app-0")
     assert [str(one.outcome) for one in result.prunes] == ["refused"]
 
 
 async def test_after_the_first_failure_nothing_is_deleted_if_that_ends_the_run(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     image(target, "m/app-0", "old", layer("old", 10))
     source.faults.append(Fault(path="/app-5/manifests/1.0", status=403, times=9))
-    terms = Terms(prune=Prune(max_percent=50.0))
-    result = await spread(EVERYTHING, terms=terms, fail_fast=True)
+    rule_options = RuleOptions(prune=Prune(max_percent=50.0))
+    result = await cluster_run(EVERYTHING, rule_options=rule_options, fail_fast=True)
 
     assert result.statuses[Status.FAILED] == 1
     assert result.prunes == []
@@ -319,37 +331,39 @@ async def test_after_the_first_failure_nothing_is_deleted_if_that_ends_the_run(
 
 
 async def test_a_dry_run_deletes_nothing(
-    spread: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     fill(source)
     image(target, "m/app-0", "old", layer("old", 10))
-    result = await spread(EVERYTHING, terms=Terms(prune=Prune(max_percent=100.0)), dry_run=True)
+    result = await cluster_run(
+        EVERYTHING, rule_options=RuleOptions(prune=Prune(max_percent=100.0)), dry_run=True
+    )
 
     assert [str(one.outcome) for one in result.prunes] == ["planned"]
     assert writes(target) == []
 
 
 async def test_a_pattern_that_matches_nothing_fails_in_every_share(
-    spread: Run, source: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry
 ) -> None:
     fill(source)
     for index in (1, 2):
-        (failed,) = (await spread("S/team/*:v*=T/m/*", shard=Shard(index, 2))).failures
+        (failed,) = (await cluster_run("S/team/*:v*=T/m/*", shard=Shard(index, 2))).failures
         assert "no tag matches" in str(failed.error)
     image(source, "team/app-0", "v1", layer("x", 10))
-    shares = [await spread("S/team/*:v*=T/m/*", shard=Shard(index, 2)) for index in (1, 2)]
+    shares = [await cluster_run("S/team/*:v*=T/m/*", shard=Shard(index, 2)) for index in (1, 2)]
 
     assert came_to(shares[0]) + came_to(shares[1]) == {("m/app-0:v1", Status.COPIED): 1}
 
 
 async def test_two_runs_on_one_cluster_do_not_hear_each_other(
-    spread: Run, source: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry
 ) -> None:
     fill(source)
-    results: list[Spread] = []
+    results: list[DownloadParallelism] = []
 
     async def run(place: str) -> None:
-        results.append(await spread(f"S/team/*=T/{place}/*"))
+        results.append(await cluster_run(f"S/team/*=T/{place}/*"))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run, "one")
@@ -360,15 +374,15 @@ async def test_two_runs_on_one_cluster_do_not_hear_each_other(
 
 
 async def test_what_a_listener_raises_comes_out_as_itself(
-    spread: Run, source: EmbeddedRegistry
+    cluster_run: Run, source: EmbeddedRegistry
 ) -> None:
-    class Touchy(Spread):
+    class Touchy(DownloadParallelism):
         def take(self, event: Event, at: float = 0.0) -> None:
             raise ZeroDivisionError
 
     fill(source)
     with pytest.raises(ZeroDivisionError):
-        await spread("S/team/app-1=T/a", result=Touchy(datetime.now(UTC)))
+        await cluster_run("S/team/app-1=T/a", result=Touchy(datetime.now(UTC)))
 
 
 async def test_no_scheduler_is_told_before_anything_is_sent(source: EmbeddedRegistry) -> None:

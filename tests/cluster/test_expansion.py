@@ -9,7 +9,7 @@ from mirror.engine.run_state import Run
 from mirror.errors import Denied
 from mirror.events import ImageSettled, RepositoriesFound, Status
 from mirror.mapping.grammar import Document, Mappings
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
 from mirror.options import Options
 from mirror.shard import Shard
 from tests.engine.world import ListCatalog, Task, World, kinds
@@ -18,7 +18,7 @@ from tests.engine.world import ListCatalog, Task, World, kinds
 def expanded(
     world: World,
     *lines: str,
-    terms: Terms | None = None,
+    rule_options: RuleOptions | None = None,
     concludes: bool = False,
     found: str = "",
     **options: Any,
@@ -28,7 +28,7 @@ def expanded(
     In the end images were ``found`` in a repository, and it ``concludes``.
     """
     mappings = Mappings()
-    mappings.document(Document("f", "\n".join(lines).encode()), terms)
+    mappings.document(Document("f", "\n".join(lines).encode()), rule_options)
     asked, rules = Options(**options), list[str]()
 
     async def work(run: Run) -> None:
@@ -83,7 +83,10 @@ def test_a_pattern_that_matches_no_repository_has_failed() -> None:
     assert expanded(filled(), "s.io/none/*=d.io/*", skip_missing=True)[1] == [
         ("s.io/none/*", Status.SKIPPED)
     ]
-    assert expanded(filled(), "s.io/none/*=d.io/*", terms=Terms(allow_empty=True))[1] == []
+    assert (
+        expanded(filled(), "s.io/none/*=d.io/*", rule_options=RuleOptions(allow_empty=True))[1]
+        == []
+    )
 
 
 def test_a_pattern_of_which_nothing_was_found_has_failed_in_the_end() -> None:

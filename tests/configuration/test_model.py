@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mirror.configuration.document import parse
+from mirror.configuration.loader import parse
 from mirror.configuration.model import schema
 from mirror.errors import ConfigurationError
 from mirror.mapping.grammar import Document

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirror.engine.blob_attempts import Attempts
+from mirror.engine.blob_attempts import BlobAttempts
 from mirror.errors import (
     DigestMismatch,
     MirrorError,
@@ -15,7 +15,7 @@ from mirror.errors import (
     StaleLogin,
     WrongWay,
 )
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 
 THERE = Place(Side.DESTINATION, "d.io/a", "writing the blob")
 WRONG = DigestMismatch(expected="a", actual="b")
@@ -23,7 +23,7 @@ WRONG = DigestMismatch(expected="a", actual="b")
 
 def granted(error: MirrorError, retries: int) -> int:
     """How many further attempts an error gets that repeats for ever."""
-    attempts = Attempts(Patience(retries))
+    attempts = BlobAttempts(Backoff(retries))
     while attempts.wait_after(error) is not None:
         assert attempts.number < 99
     return attempts.number - 1
@@ -40,7 +40,7 @@ def test_each_error_has_its_number(error: MirrorError, retries: int, more: int) 
 
 
 def test_only_what_the_destination_did_not_answer_may_have_arrived() -> None:
-    attempts = Attempts(Patience(9))
+    attempts = BlobAttempts(Backoff(9))
 
     attempts.wait_after(NetworkError("reset").at(THERE))
     assert attempts.uncertain

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable
 import anyio
 import pytest
 
-from mirror.engine.blob_body import Body
+from mirror.engine.blob_body import StreamedBody
 from mirror.errors import Side, SizeMismatch
 from mirror.events import Traffic
 from mirror.options import Timeouts
@@ -24,7 +24,7 @@ async def test_a_chunk_that_waits_for_the_rate_when_an_upload_breaks_off_is_not_
             await anyio.sleep_forever()
 
     source, traffic = Client(Peer([]).send, SOURCE, Side.SOURCE), Traffic()
-    async with Body(source, BLOB, traffic, Timeouts(), throttle) as body:
+    async with StreamedBody(source, BLOB, traffic, Timeouts(), throttle) as body:
 
         async def upload() -> None:
             async for _ in _taken(body, BLOB.size):
@@ -42,7 +42,7 @@ async def test_a_chunk_that_waits_for_the_rate_when_an_upload_breaks_off_is_not_
 
 async def test_a_body_that_ends_short_of_what_was_announced_fails_at_once() -> None:
     source = Client(Peer([]).send, SOURCE, Side.SOURCE)
-    async with Body(source, BLOB, Traffic(), Timeouts()) as body:
+    async with StreamedBody(source, BLOB, Traffic(), Timeouts()) as body:
         body.take(BLOB.size)
 
         with pytest.raises(SizeMismatch):
@@ -51,7 +51,7 @@ async def test_a_body_that_ends_short_of_what_was_announced_fails_at_once() -> N
         assert isinstance(body.error, SizeMismatch)
 
 
-def _taken(body: Body, length: int) -> AsyncIterable[bytes]:
+def _taken(body: StreamedBody, length: int) -> AsyncIterable[bytes]:
     stream = body.take(length)
     assert not isinstance(stream, bytes)
     return stream

@@ -16,11 +16,11 @@ from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.options import Timeouts
-from mirror.registry.acquaintance import Acquaintance
+from mirror.registry.capabilities import Capabilities
 from mirror.registry.client import Client
 from mirror.registry.retrying import Retrying
-from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply, Request
+from mirror.wire.upload_strategy import Method, UploadStrategy
 from tests.conftest import Hurry
 
 KIB = 1024
@@ -140,17 +140,19 @@ async def _chunks(content: bytearray, end: int | None) -> AsyncIterator[bytes]:
         raise Truncated("cut off while it was read")
 
 
-async def transfer(source: Peer, destination: Peer, habit: Habit, retries: int = 3) -> None:
+async def transfer(
+    source: Peer, destination: Peer, strategy: UploadStrategy, retries: int = 3
+) -> None:
     hurry = Hurry()
-    patience = hurry.patience(retries)
-    reading, writing = (Retrying(peer.send, patience).send for peer in (source, destination))
-    known = Acquaintance(habit)
+    backoff = hurry.backoff(retries)
+    reading, writing = (Retrying(peer.send, backoff).send for peer in (source, destination))
+    known = Capabilities(strategy)
     await BlobTransfer(
-        Client(reading, SOURCE, Side.SOURCE, patience=patience),
-        Client(writing, DESTINATION, Side.DESTINATION, known, patience=patience),
+        Client(reading, SOURCE, Side.SOURCE, backoff=backoff),
+        Client(writing, DESTINATION, Side.DESTINATION, known, backoff=backoff),
         BLOB,
         None,
-        Transfers(Timeouts(), patience, Traffic()),
+        Transfers(Timeouts(), backoff, Traffic()),
     ).copy()
 
 
@@ -159,20 +161,27 @@ def answers() -> st.SearchStrategy[list[str | float]]:
     return st.lists(one, max_size=14)
 
 
-HABITS = st.sampled_from(
-    [Habit(), Habit(Method.STREAMED), *(Habit(Method.CHUNKED, n * 700 * KIB) for n in (1, 2, 3))]
+STRATEGIES = st.sampled_from(
+    [
+        UploadStrategy(),
+        UploadStrategy(Method.STREAMED),
+        *(UploadStrategy(Method.CHUNKED, n * 700 * KIB) for n in (1, 2, 3)),
+    ]
 )
 
 
-@given(answers(), answers(), st.lists(st.booleans(), max_size=4), HABITS)
+@given(answers(), answers(), st.lists(st.booleans(), max_size=4), STRATEGIES)
 @settings(deadline=None, max_examples=150)
 def test_whatever_is_answered_nothing_wrong_is_committed_and_no_session_is_left(
-    reading: list[str | float], writing: list[str | float], corrupt: list[bool], habit: Habit
+    reading: list[str | float],
+    writing: list[str | float],
+    corrupt: list[bool],
+    strategy: UploadStrategy,
 ) -> None:
     source, destination = Peer(reading, corrupt), Peer(writing)
     failed = False
     try:
-        anyio.run(transfer, source, destination, habit)
+        anyio.run(transfer, source, destination, strategy)
     except MirrorError:
         failed = True
 
@@ -181,14 +190,16 @@ def test_whatever_is_answered_nothing_wrong_is_committed_and_no_session_is_left(
     assert destination.told <= destination.closed
 
 
-@given(st.lists(st.floats(0.3, 0.9), max_size=3), st.lists(st.floats(0.3, 0.9), max_size=3), HABITS)
+@given(
+    st.lists(st.floats(0.3, 0.9), max_size=3), st.lists(st.floats(0.3, 0.9), max_size=3), STRATEGIES
+)
 @settings(deadline=None, max_examples=50)
 def test_a_way_that_only_breaks_off_leads_there_in_the_end(
-    reading: list[float], writing: list[float], habit: Habit
+    reading: list[float], writing: list[float], strategy: UploadStrategy
 ) -> None:
     # The first answer of the destination opens the session.
     source, destination = Peer([*reading]), Peer(["right", *writing])
-    anyio.run(transfer, source, destination, habit)
+    anyio.run(transfer, source, destination, strategy)
 
     assert destination.committed == [CONTENT]
 
@@ -197,5 +208,5 @@ def test_a_way_that_only_breaks_off_leads_there_in_the_end(
 def test_nothing_is_tried_again_where_that_is_not_wanted(retries: int) -> None:
     source, destination = Peer([0.5, 0.5]), Peer([])
     with pytest.raises(NetworkError):
-        anyio.run(transfer, source, destination, Habit(), retries)
+        anyio.run(transfer, source, destination, UploadStrategy(), retries)
     assert source.asked == retries + 1

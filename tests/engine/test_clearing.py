@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
+from mirror.engine.pair_processing import ClearingProcessing
 from mirror.engine.run_state import Run
-from mirror.engine.work import Clearing
 from mirror.errors import NotFound
 from mirror.events import DestinationChanging, PruneSettled
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Document, Mappings
-from mirror.mapping.terms import Prune, Terms
+from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.options import Options
 from tests.engine.world import CopyBlob, DeleteManifest, PutManifest, Resolve, Task, World
 
-ALL = Terms(prune=Prune(max_percent=100.0))
+ALL = RuleOptions(prune=Prune(max_percent=100.0))
 
 
 def in_step() -> World:
@@ -40,7 +40,7 @@ def cleared(
     references = [Reference.parse(name) for name in failed]
 
     async def work(run: Run) -> None:
-        clearing = Clearing(run, references)
+        clearing = ClearingProcessing(run, references)
 
         async def close(task: Task) -> None:
             if deadline_at is not None and isinstance(task, deadline_at):

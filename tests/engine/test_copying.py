@@ -688,7 +688,7 @@ async def test_a_limited_rate_is_kept_by_all_bodies_together(
     rules = parse([f"{source.host}/a:1={target.host}/a"])
     traffic = Traffic()
     limited = Options(limit_rate=1000, max_per_registry=1)
-    await copy(rules, limited, told.take, traffic, patience=hurry.patience(0))
+    await copy(rules, limited, told.take, traffic, backoff=hurry.backoff(0))
 
     assert told.statuses == {Status.COPIED: 1}
     # The last chunk waits for its own bytes too; a tenth of a second is free.

@@ -11,9 +11,9 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.dry_run import Plan, RegistryPlan
 from mirror.engine.run import copy
 from mirror.events import Pruning, Status, Traffic
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.mapping.grammar import Document, Mappings
-from mirror.mapping.terms import Prune, Terms
+from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.options import Options
 from mirror.report.result import Result
 from tests.engine.test_copying import simple
@@ -50,15 +50,15 @@ def test_plans_of_different_images_add_up() -> None:
 
 
 async def forecast_and_run(
-    source: EmbeddedRegistry, target: EmbeddedRegistry, *lines: str, terms: Terms | None = None,
-    **options: object,
+    source: EmbeddedRegistry, target: EmbeddedRegistry, *lines: str,
+    rule_options: RuleOptions | None = None, **options: object,
 ) -> Result:  # fmt: skip
     """Hold a forecast against what the run then sends and moves, per registry."""
     text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
 
     async def carried_out(*, dry_run: bool) -> tuple[Result, Plan | None]:
         mappings = Mappings()
-        mappings.document(Document("f", text.encode()), terms)
+        mappings.document(Document("f", text.encode()), rule_options)
         assert not mappings.problems
         result = Result(datetime.now(UTC))
         asked = Options(**{**options, "dry_run": dry_run})  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ async def test_tags_that_have_left_their_source(
     simple(source, "a", "4", "x4")
 
     done = await forecast_and_run(
-        source, target, "S/a=T/a", terms=Terms(prune=Prune(max_percent=50.0))
+        source, target, "S/a=T/a", rule_options=RuleOptions(prune=Prune(max_percent=50.0))
     )
 
     assert done.pruned[Pruning.PRUNED] == 1

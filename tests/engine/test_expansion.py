@@ -8,9 +8,9 @@ from mirror.engine.admission import Admission
 from mirror.engine.run_state import Run
 from mirror.errors import Denied, NotFound
 from mirror.events import Status
-from mirror.mapping.choice import Age, Choice, Pattern, Pin
 from mirror.mapping.grammar import parse
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
+from mirror.mapping.tag_filter import Age, Pattern, Pin, TagFilter
 from mirror.mapping.version import Range
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
@@ -123,9 +123,9 @@ def test_a_missing_repository_is_skipped_if_that_was_asked_for() -> None:
     assert statuses(world, "s.io/a=d.io/a", skip_missing=True) == {"s.io/a": Status.SKIPPED}
 
 
-def chosen(world: World, line: str, terms: Terms) -> list[str]:
+def chosen(world: World, line: str, rule_options: RuleOptions) -> list[str]:
     """The tags that are copied."""
-    images = world.mirror(line, terms=terms)
+    images = world.mirror(line, rule_options=rule_options)
     assert {image.status for image in images} <= {Status.COPIED}
     return sorted(image.source.rpartition(":")[2] for image in images)
 
@@ -139,32 +139,32 @@ def versions() -> World:
 
 
 @pytest.mark.parametrize(
-    ("choice", "tags"),
+    ("tag_filter", "tags"),
     [
-        (Choice(include=(Pattern.parse("v1.*"),)), ["v1.0", "v1.1", "v1.1-rc1"]),
-        (Choice(semver=Range.parse(">=1.1")), ["v1.1", "v10.0"]),
-        (Choice(newest=1), ["v10.0"]),
-        (Choice(newest=2, exclude=(Pattern.parse("*rc*"),)), ["v1.1", "v10.0"]),
-        (Choice(newest=2, age=Age.CREATED), ["v1.0", "v1.1"]),
-        (Choice(newest=9, age=Age.CREATED), ["latest", "v1.0", "v1.1", "v1.1-rc1", "v10.0"]),
+        (TagFilter(include=(Pattern.parse("v1.*"),)), ["v1.0", "v1.1", "v1.1-rc1"]),
+        (TagFilter(semver=Range.parse(">=1.1")), ["v1.1", "v10.0"]),
+        (TagFilter(newest=1), ["v10.0"]),
+        (TagFilter(newest=2, exclude=(Pattern.parse("*rc*"),)), ["v1.1", "v10.0"]),
+        (TagFilter(newest=2, age=Age.CREATED), ["v1.0", "v1.1"]),
+        (TagFilter(newest=9, age=Age.CREATED), ["latest", "v1.0", "v1.1", "v1.1-rc1", "v10.0"]),
     ],
 )
-def test_of_the_tags_there_are_some_are_chosen(choice: Choice, tags: list[str]) -> None:
-    assert chosen(versions(), "s.io/app=d.io/app", Terms(choice=choice)) == tags
-    assert chosen(versions(), "s.io/*=d.io/m/*", Terms(choice=choice)) == tags
+def test_of_the_tags_there_are_some_are_chosen(tag_filter: TagFilter, tags: list[str]) -> None:
+    assert chosen(versions(), "s.io/app=d.io/app", RuleOptions(tag_filter=tag_filter)) == tags
+    assert chosen(versions(), "s.io/*=d.io/m/*", RuleOptions(tag_filter=tag_filter)) == tags
 
 
 def test_a_choice_is_of_what_the_source_says() -> None:
-    terms = Terms(choice=Choice(newest=1))
+    rule_options = RuleOptions(tag_filter=TagFilter(newest=1))
 
-    assert chosen(versions(), "s.io/app:v1.*=d.io/app", terms) == ["v1.1"]
+    assert chosen(versions(), "s.io/app:v1.*=d.io/app", rule_options) == ["v1.1"]
 
 
 def test_a_pinned_tag_names_its_digest_whatever_the_source_says() -> None:
     world = versions()
     pinned = world.image("pinned")
-    choice = Choice(pins=(Pin("v1.0", pinned.digest),), include=(Pattern.parse("v1.1"),))
-    images = world.mirror("s.io/app=d.io/app", terms=Terms(choice=choice))
+    tag_filter = TagFilter(pins=(Pin("v1.0", pinned.digest),), include=(Pattern.parse("v1.1"),))
+    images = world.mirror("s.io/app=d.io/app", rule_options=RuleOptions(tag_filter=tag_filter))
 
     assert sorted((image.destination, image.digest) for image in images) == [
         ("d.io/app:v1.0", pinned.digest),
@@ -174,7 +174,7 @@ def test_a_pinned_tag_names_its_digest_whatever_the_source_says() -> None:
 
 def test_only_as_many_dates_are_asked_for_as_there_is_a_choice_between() -> None:
     world = versions()
-    chosen(world, "s.io/app=d.io/app", Terms(choice=Choice(newest=5, age=Age.CREATED)))
+    chosen(world, "s.io/app=d.io/app", RuleOptions(tag_filter=TagFilter(newest=5, age=Age.CREATED)))
     assert "ReadCreation" not in kinds(world.done)
 
 
@@ -183,9 +183,9 @@ def test_a_tag_that_goes_before_it_is_dated_is_none() -> None:
     world.breaks = lambda task: (
         NotFound("404") if isinstance(task, ReadCreation) and task.reference.tag == "v1.0" else None
     )
-    terms = Terms(choice=Choice(newest=1, age=Age.CREATED))
+    rule_options = RuleOptions(tag_filter=TagFilter(newest=1, age=Age.CREATED))
 
-    assert chosen(world, "s.io/app=d.io/app", terms) == ["v1.1"]
+    assert chosen(world, "s.io/app=d.io/app", rule_options) == ["v1.1"]
 
 
 def test_a_date_that_cannot_be_read_is_a_failure_beside_the_others() -> None:
@@ -194,7 +194,8 @@ def test_a_date_that_cannot_be_read_is_a_failure_beside_the_others() -> None:
         Denied("403") if isinstance(task, ReadCreation) and task.reference.tag == "v1.0" else None
     )
     images = world.mirror(
-        "s.io/app=d.io/app", terms=Terms(choice=Choice(newest=1, age=Age.CREATED))
+        "s.io/app=d.io/app",
+        rule_options=RuleOptions(tag_filter=TagFilter(newest=1, age=Age.CREATED)),
     )
 
     assert sorted((image.source, str(image.status)) for image in images) == [
@@ -204,10 +205,13 @@ def test_a_date_that_cannot_be_read_is_a_failure_beside_the_others() -> None:
 
 @pytest.mark.parametrize("line", ["s.io/app=d.io/app", "s.io/*=d.io/m/*", "s.io/none/*=d.io/n/*"])
 def test_what_may_be_empty_is_no_failure_if_it_is(line: str) -> None:
-    nothing = Choice(include=(Pattern.parse("nothing"),))
+    nothing = TagFilter(include=(Pattern.parse("nothing"),))
 
-    assert versions().mirror(line, terms=Terms(choice=nothing, allow_empty=True)) == []
-    (image,) = versions().mirror(line, terms=Terms(choice=nothing))
+    assert (
+        versions().mirror(line, rule_options=RuleOptions(tag_filter=nothing, allow_empty=True))
+        == []
+    )
+    (image,) = versions().mirror(line, rule_options=RuleOptions(tag_filter=nothing))
     assert image.status is Status.FAILED
 
 

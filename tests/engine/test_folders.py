@@ -16,7 +16,7 @@ from mirror.image.digest import Digest
 from mirror.image.layout import LayoutIndex
 from mirror.image.reference import Reference, Repository
 from mirror.options import Options
-from mirror.registry.registries import Registries
+from mirror.registry.clients import RegistryClients
 from tests.conftest import Copy
 from tests.engine.test_referrers import signed
 
@@ -439,7 +439,7 @@ async def test_a_folder_deletes_nothing_and_says_so(
     catalog(source.store)
     await mirrored(f"S/shop/cart:1.0=oci:{tmp_path}/out")
     out = Repository.parse(f"oci:{tmp_path}/out")
-    async with Registries(Options(), lambda _: None, Keychain()) as registries:
+    async with RegistryClients(Options(), lambda _: None, Keychain()) as registries:
         client = registries.deleting(out)
         digest = (await client.resolve("1.0")).digest
 

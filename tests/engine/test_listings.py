@@ -11,7 +11,7 @@ from mirror.events import Status
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
 from mirror.options import Options
-from mirror.wire.listing import Names
+from mirror.wire.listing import PagedNames
 from tests.engine.world import ListCatalog, ListTags, PutManifest, Task, World
 
 R = Registry("s.io")
@@ -103,7 +103,7 @@ def test_tags_are_listed_once_and_an_error_is_no_list() -> None:
         with pytest.raises(NetworkError):
             await run.listings.tags(Repository(R, "a"))
         for _ in range(2):
-            assert await run.listings.tags(Repository(R, "a")) == Names(("1",))
+            assert await run.listings.tags(Repository(R, "a")) == PagedNames(("1",))
 
     world.run(work, Options())
 

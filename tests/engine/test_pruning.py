@@ -5,17 +5,17 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from mirror.engine.pair_processing import CopyProcessing
 from mirror.engine.run_state import Run
-from mirror.engine.work import Copying
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Side
 from mirror.events import PruneSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
 from mirror.image.reference import Repository
 from mirror.image.selection import Selection
-from mirror.mapping.choice import Choice, Pattern, Pin
 from mirror.mapping.grammar import Document, Mappings, Origin
-from mirror.mapping.terms import Prune, Terms
+from mirror.mapping.rule_options import Prune, RuleOptions
+from mirror.mapping.tag_filter import Pattern, Pin, TagFilter
 from mirror.options import Options
 from tests.engine.world import (
     DeleteManifest,
@@ -28,7 +28,7 @@ from tests.engine.world import (
     World,
 )
 
-ALL = Terms(name="all", prune=Prune(max_percent=100))
+ALL = RuleOptions(name="all", prune=Prune(max_percent=100))
 TAGS = tuple(str(number) for number in range(10))
 
 
@@ -55,7 +55,7 @@ def deletions(world: World) -> list[str]:
 def test_what_has_left_its_source_is_deleted() -> None:
     world = synced(tags=TAGS[1:])
 
-    images = world.mirror("s.io/a=d.io/a", terms=ALL)
+    images = world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert {image.status for image in images} == {Status.UNCHANGED}
     assert world.pruned() == [("d.io/a:0", "pruned")]
@@ -64,7 +64,7 @@ def test_what_has_left_its_source_is_deleted() -> None:
 
 def test_without_being_asked_for_nothing_is_deleted() -> None:
     world = synced(tags=TAGS[1:])
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=None))
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, prune=None))
 
     assert world.pruned() == []
     listed = [task for task in world.done if isinstance(task, ListTags)]
@@ -74,7 +74,7 @@ def test_without_being_asked_for_nothing_is_deleted() -> None:
 
 def test_a_dry_run_says_what_would_go_and_deletes_nothing() -> None:
     world = synced(tags=TAGS[1:])
-    world.mirror("s.io/a=d.io/a", terms=ALL, dry_run=True)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL, dry_run=True)
 
     assert world.pruned() == [("d.io/a:0", "planned")]
 
@@ -82,7 +82,7 @@ def test_a_dry_run_says_what_would_go_and_deletes_nothing() -> None:
 def test_deleting_comes_after_everything_else() -> None:
     world = synced(tags=TAGS[1:])
     world.image("new", name="s.io/a:new")
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.acts()[-1] == "delete d.io/a:0"
     assert "put d.io/a:new" in world.acts()
@@ -91,7 +91,7 @@ def test_deleting_comes_after_everything_else() -> None:
 @pytest.mark.parametrize(("left", "outcome"), [(9, "pruned"), (8, "refused")])
 def test_more_than_the_limit_is_refused(left: int, outcome: str) -> None:
     world = synced(tags=TAGS[-left:])
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=Prune(max_percent=10)))
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, prune=Prune(max_percent=10)))
 
     ((_, said),) = world.pruned()
     assert said == outcome
@@ -101,14 +101,14 @@ def test_more_than_the_limit_is_refused(left: int, outcome: str) -> None:
 def test_the_limit_is_of_all_that_a_mapping_covers() -> None:
     world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
     del world.tags["s.io/x/a:0"], world.tags["s.io/x/a:1"]
-    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=Prune(max_percent=10)))
+    world.mirror("s.io/x/*=d.io/m/*", rule_options=replace(ALL, prune=Prune(max_percent=10)))
 
     assert {place for place, _ in world.pruned()} == {"d.io/m/a:0", "d.io/m/a:1"}
 
 
 def test_a_refusal_says_how_much_it_would_have_been_and_what_to_do() -> None:
     world = synced(tags=TAGS[5:])
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, prune=Prune(max_percent=10)))
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, prune=Prune(max_percent=10)))
     (refused,) = (event for event in world.events if isinstance(event, PruneSettled))
 
     assert refused.error is not None
@@ -122,7 +122,7 @@ def test_nothing_is_deleted_where_the_source_was_not_listed(error: MirrorError) 
     world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
     del world.tags["s.io/x/a:0"], world.tags["s.io/x/b:0"]
     world.breaks = lambda task: _broken(task, "s.io/x/a", error)
-    world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+    world.mirror("s.io/x/*=d.io/m/*", rule_options=ALL)
 
     assert world.pruned() == [("d.io/m/b:0", "pruned")]
 
@@ -131,7 +131,7 @@ def test_nothing_is_deleted_where_another_mapping_could_not_be_listed() -> None:
     world = synced(tags=TAGS[5:])
     world.image("other", name="s.io/b:0")
     world.breaks = lambda task: _broken(task, "s.io/b", Denied("401"))
-    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", rule_options=ALL)
 
     assert {said for _, said in world.pruned()} == {"refused"}
     assert names(world) == set(TAGS)
@@ -144,7 +144,7 @@ def test_nothing_is_deleted_if_the_catalog_fails() -> None:
     world.breaks = lambda task: (
         NetworkError("gone") if isinstance(task, ListCatalog) and task.page else None
     )
-    (*_, failed) = world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+    (*_, failed) = world.mirror("s.io/x/*=d.io/m/*", rule_options=ALL)
 
     assert failed.source != "s.io/x/b:0"
     assert world.pruned() == [("d.io/m/a", "refused")]
@@ -158,8 +158,10 @@ def test_nothing_is_deleted_if_the_source_lists_nothing_any_more(
     world = synced(tags=())
     for tag in tags:
         world.image(tag, name=f"s.io/a:{tag}")
-    covered = Choice(exclude=(Pattern.parse("other"),))
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=covered, allow_empty=may_be_empty))
+    covered = TagFilter(exclude=(Pattern.parse("other"),))
+    world.mirror(
+        "s.io/a=d.io/a", rule_options=replace(ALL, tag_filter=covered, allow_empty=may_be_empty)
+    )
 
     assert world.pruned() == [("d.io/a", said)]
     assert names(world) == set(TAGS)
@@ -171,22 +173,22 @@ def test_nothing_is_deleted_where_something_failed() -> None:
     world.breaks = lambda task: (
         Denied("403") if isinstance(task, Resolve) and task.reference.tag == "new" else None
     )
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a", "refused")]
 
 
 def test_only_what_the_mapping_covers_is_deleted() -> None:
     world = synced(tags=TAGS[5:])
-    choice = Choice(include=tuple(map(Pattern.parse, ("0", "7", "8"))))
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=choice))
+    tag_filter = TagFilter(include=tuple(map(Pattern.parse, ("0", "7", "8"))))
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, tag_filter=tag_filter))
 
     assert world.pruned() == [("d.io/a:0", "pruned")]
 
 
 def test_a_tag_that_is_not_among_the_newest_any_more_stays() -> None:
     world = synced()
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=Choice(newest=2)))
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, tag_filter=TagFilter(newest=2)))
 
     assert world.pruned() == []
 
@@ -194,7 +196,7 @@ def test_a_tag_that_is_not_among_the_newest_any_more_stays() -> None:
 def test_a_pinned_tag_stays_though_its_source_has_it_no_more() -> None:
     world = synced(tags=TAGS[1:])
     pin = Pin("0", world.there["d.io/a:0"])
-    world.mirror("s.io/a=d.io/a", terms=replace(ALL, choice=Choice(
+    world.mirror("s.io/a=d.io/a", rule_options=replace(ALL, tag_filter=TagFilter(
         pins=(pin,), include=(Pattern.parse("*"),))))  # fmt: skip
 
     assert world.pruned() == []
@@ -203,7 +205,7 @@ def test_a_pinned_tag_stays_though_its_source_has_it_no_more() -> None:
 def test_what_another_source_brings_stays() -> None:
     world = synced()
     world.image("x", name="s.io/b:0")
-    world.mirror("s.io/b=d.io/a", terms=replace(ALL, name="b"))
+    world.mirror("s.io/b=d.io/a", rule_options=replace(ALL, name="b"))
 
     assert {place for place, said in world.pruned()} == {f"d.io/a:{tag}" for tag in TAGS[1:]}
     world = synced(tags=TAGS[1:])
@@ -211,7 +213,7 @@ def test_what_another_source_brings_stays() -> None:
     world.image("c", name="s.io/c:1")
     lines = "s.io/a=d.io/a", "s.io/b=d.io/a", "s.io/c:1=d.io/a:x"
     world.mirror(*lines)
-    world.mirror(*lines, terms=ALL)
+    world.mirror(*lines, rule_options=ALL)
     assert world.pruned() == []
     assert "x" in names(world)
 
@@ -220,7 +222,7 @@ def test_tags_that_stand_for_signatures_stay() -> None:
     world = synced()
     tag = f"sha256-{'0' * 64}.sig"
     world.there[f"d.io/a:{tag}"] = Digest.of(b"s")
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == []
 
@@ -228,7 +230,7 @@ def test_tags_that_stand_for_signatures_stay() -> None:
 def test_a_destination_that_is_not_there_has_nothing_to_delete() -> None:
     world = synced()
     world.there.clear()
-    world.mirror("s.io/a=d.io/a", terms=ALL, dry_run=True)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL, dry_run=True)
 
     assert world.pruned() == []
 
@@ -236,7 +238,7 @@ def test_a_destination_that_is_not_there_has_nothing_to_delete() -> None:
 def test_a_destination_that_lists_nothing_is_told_of() -> None:
     world = synced(tags=TAGS[1:])
     world.breaks = lambda task: _broken(task, "d.io/a", Denied("403"))
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a", "failed")]
 
@@ -246,7 +248,7 @@ def test_a_tag_that_cannot_be_deleted_stops_no_other() -> None:
     world.breaks = lambda task: (
         Denied("403") if isinstance(task, DeleteManifest) and task.reference.tag == "0" else None
     )
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert sorted(world.pruned()) == [("d.io/a:0", "failed"), ("d.io/a:1", "pruned")]
 
@@ -255,7 +257,7 @@ def test_who_deletes_digests_only_is_asked_for_that() -> None:
     world = synced(tags=TAGS[1:])
     world.by_digest = True
     digest = world.there["d.io/a:0"]
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert deletions(world) == ["delete d.io/a:0", f"delete d.io/a@{digest}"]
     assert world.pruned() == [("d.io/a:0", "pruned")]
@@ -267,7 +269,7 @@ def test_a_digest_that_another_tag_names_stays() -> None:
     world.by_digest = True
     world.tags["s.io/a:1"] = world.tags["s.io/a:0"]
     del world.tags["s.io/a:0"]
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
     (kept,) = (event for event in world.events if isinstance(event, PruneSettled))
@@ -280,7 +282,7 @@ def test_a_digest_that_an_index_lists_stays() -> None:
     world.by_digest = True
     child = world.tags.pop("s.io/a:0")
     world.index(world.index(child), name="s.io/a:all")
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -289,7 +291,7 @@ def test_a_digest_that_something_refers_to_stays() -> None:
     world = synced(tags=TAGS[1:])
     world.by_digest = True
     world.lists["d.io/a"] = {world.there["d.io/a:0"]: [world.image("signature")]}
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -299,7 +301,7 @@ def test_a_digest_that_a_signature_is_about_stays() -> None:
     world.by_digest = True
     digest = world.there["d.io/a:0"]
     world.there[f"d.io/a:sha256-{digest.hex}.sig"] = world.image("signature").digest
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -309,7 +311,7 @@ def test_a_digest_that_a_mapping_wants_for_itself_stays() -> None:
     world.by_digest = True
     digest = world.there["d.io/a:0"]
     world.there[f"d.io/a@{digest}"] = digest
-    world.mirror("s.io/a=d.io/a", f"s.io/a@{digest}=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", f"s.io/a@{digest}=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -319,7 +321,7 @@ def test_two_tags_of_one_digest_that_both_have_left_go_together() -> None:
     world.by_digest = True
     world.there["d.io/a:1"] = world.there["d.io/a:0"]
     del world.tags["s.io/a:0"], world.tags["s.io/a:1"]
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert sorted(world.pruned()) == [("d.io/a:0", "pruned"), ("d.io/a:1", "pruned")]
     assert names(world) == set(TAGS[2:])
@@ -333,7 +335,7 @@ def test_a_child_of_an_index_that_has_left_too_goes_a_night_later() -> None:
     world.mirror("s.io/a=d.io/a")
     del world.tags["s.io/a:0"], world.tags["s.io/a:all"]
     world.lists["d.io/a"] = {index.digest: [world.image("signature")]}
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert sorted(world.pruned()) == [("d.io/a:0", "kept"), ("d.io/a:all", "kept")]
 
@@ -345,7 +347,7 @@ def test_a_digest_of_which_not_all_is_known_stays(kind: type[Task]) -> None:
     world.breaks = lambda task: (
         Denied("403") if isinstance(task, kind) and "d.io" in str(task) else None
     )
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "failed")]
     assert "d.io/a:0" in world.there
@@ -360,7 +362,7 @@ def test_a_refused_repository_does_not_raise_the_limit_of_another() -> None:
     world.breaks = lambda task: (
         Denied("403") if isinstance(task, Resolve) and task.reference.tag == "new" else None
     )
-    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=Prune(max_percent=50)))
+    world.mirror("s.io/x/*=d.io/m/*", rule_options=replace(ALL, prune=Prune(max_percent=50)))
 
     assert {said for _, said in world.pruned()} == {"refused"}
 
@@ -377,7 +379,7 @@ def test_a_digest_whose_users_cannot_be_asked_for_stays() -> None:
         return NetworkError("gone") if deleting and looks else None
 
     world.breaks = breaks
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "failed")]
     assert "d.io/a:0" in world.there
@@ -395,7 +397,7 @@ def test_children_of_what_a_mapping_wants_by_digest_stay() -> None:
     index = world.index(world.index(child))
     line = f"s.io/a@{index.digest}=d.io/a"
     world.mirror("s.io/a=d.io/a", line)
-    world.mirror("s.io/a=d.io/a", line, terms=ALL)
+    world.mirror("s.io/a=d.io/a", line, rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -407,8 +409,8 @@ def test_what_is_left_of_an_index_wanted_by_digest_stays() -> None:
     index = world.index(child, world.image("other"), platforms=("linux/amd64", "linux/arm64"))
     chosen = replace(ALL, selection=Selection((Platform.parse("linux/amd64"),)))
     line = f"s.io/a@{index.digest}=d.io/a"
-    world.mirror(line, terms=replace(chosen, prune=None))
-    world.mirror("s.io/a=d.io/a", line, terms=chosen)
+    world.mirror(line, rule_options=replace(chosen, prune=None))
+    world.mirror("s.io/a=d.io/a", line, rule_options=chosen)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -418,7 +420,7 @@ def test_a_digest_that_refers_to_something_stays() -> None:
     world.by_digest = True
     signature = world.referrer(world.tags["s.io/a:1"])
     world.there["d.io/a:0"] = signature.digest
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
 
@@ -429,7 +431,7 @@ def test_nothing_is_deleted_where_one_of_two_sources_lists_nothing(which: str) -
     world.image("b", name="s.io/b:b")
     world.mirror("s.io/b=d.io/a")
     world.tags = {name: it for name, it in world.tags.items() if not name.startswith(which)}
-    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=replace(ALL, allow_empty=True))
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", rule_options=replace(ALL, allow_empty=True))
 
     assert names(world) == {*TAGS, "b"}
     assert {outcome for _, outcome in world.pruned()} == {"kept"}
@@ -438,8 +440,8 @@ def test_nothing_is_deleted_where_one_of_two_sources_lists_nothing(which: str) -
 def test_nothing_is_deleted_where_a_catalog_might_lead_that_lacks_the_repository() -> None:
     world = synced("x/a", line="s.io/x/*=d.io/m/*")
     world.tags = {"s.io/x/b:0": world.tags["s.io/x/a:0"], "s.io/y:1": world.tags["s.io/x/a:1"]}
-    world.mirror("s.io/x/*=d.io/m/*", terms=replace(ALL, prune=None))
-    world.mirror("s.io/x/*=d.io/m/*", "s.io/y=d.io/m/a", terms=ALL)
+    world.mirror("s.io/x/*=d.io/m/*", rule_options=replace(ALL, prune=None))
+    world.mirror("s.io/x/*=d.io/m/*", "s.io/y=d.io/m/a", rule_options=ALL)
 
     assert ("d.io/m/a", "refused") in world.pruned()
     assert names(world) >= set(TAGS)
@@ -448,7 +450,7 @@ def test_nothing_is_deleted_where_a_catalog_might_lead_that_lacks_the_repository
 def test_a_repository_whose_tags_are_gone_from_a_catalog_loses_nothing() -> None:
     world = synced("x/a", "x/b", line="s.io/x/*=d.io/m/*")
     world.breaks = lambda task: _broken(task, "s.io/x/a", NotFound("404"))
-    world.mirror("s.io/x/*=d.io/m/*", terms=ALL)
+    world.mirror("s.io/x/*=d.io/m/*", rule_options=ALL)
 
     assert world.pruned() == [("d.io/m/a", "refused")]
 
@@ -456,11 +458,11 @@ def test_a_repository_whose_tags_are_gone_from_a_catalog_loses_nothing() -> None
 def test_two_rules_on_one_line_have_each_its_own_limit() -> None:
     world = synced(tags=TAGS[4:])
     mappings = Mappings()
-    for choice, percent in (("[0-1]", 100.0), ("[2-9]", 1.0)):
+    for tag_filter, percent in (("[0-1]", 100.0), ("[2-9]", 1.0)):
         mappings.add(
             "s.io/a", "d.io/a", Origin("f", 1),
             replace(ALL, prune=Prune(max_percent=percent),
-                    choice=Choice(include=(Pattern.parse(choice),))),
+                    tag_filter=TagFilter(include=(Pattern.parse(tag_filter),))),
         )  # fmt: skip
     world.carry_out(mappings.rules, Options())
 
@@ -472,7 +474,7 @@ def test_two_rules_on_one_line_have_each_its_own_limit() -> None:
 def test_what_goes_to_one_place_from_two_sources_prunes_nothing_there() -> None:
     world = synced(tags=TAGS[1:])
     world.image("x", name="s.io/b:5")
-    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/a", rule_options=ALL)
 
     assert {outcome for _, outcome in world.pruned()} == {"refused"}
     assert names(world) == set(TAGS)
@@ -481,7 +483,7 @@ def test_what_goes_to_one_place_from_two_sources_prunes_nothing_there() -> None:
 def test_a_tag_that_its_source_has_after_all_stays() -> None:
     world = synced()
     world.hidden = {"s.io/a:0"}
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "kept")]
     assert deletions(world) == []
@@ -492,17 +494,17 @@ def test_a_tag_whose_source_does_not_say_stays() -> None:
     world.breaks = lambda task: (
         Denied("401") if isinstance(task, Resolve) and str(task.reference) == "s.io/a:0" else None
     )
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert world.pruned() == [("d.io/a:0", "failed")]
 
 
 def test_a_tag_that_two_mappings_would_delete_is_deleted_once() -> None:
     world = synced(tags=TAGS[1:])
-    other = replace(ALL, choice=Choice(exclude=(Pattern.parse("x"),)))
+    other = replace(ALL, tag_filter=TagFilter(exclude=(Pattern.parse("x"),)))
     mappings = Mappings()
-    for line, terms in ((1, ALL), (2, other)):
-        mappings.add("s.io/a", "d.io/a", Origin("f", line), terms)
+    for line, rule_options in ((1, ALL), (2, other)):
+        mappings.add("s.io/a", "d.io/a", Origin("f", line), rule_options)
     world.carry_out(mappings.rules, Options())
 
     assert world.pruned() == [("d.io/a:0", "pruned")]
@@ -510,7 +512,7 @@ def test_a_tag_that_two_mappings_would_delete_is_deleted_once() -> None:
 
 def test_in_folders_nothing_is_deleted_and_nothing_said() -> None:
     world = synced(tags=TAGS[1:], line="s.io/a=oci:out")
-    world.mirror("s.io/a=oci:out", terms=ALL)
+    world.mirror("s.io/a=oci:out", rule_options=ALL)
 
     assert world.pruned() == []
 
@@ -527,7 +529,7 @@ def test_nothing_is_deleted_while_another_list_is_outstanding() -> None:
             assert deletions(world) == []
 
     world.before = hold
-    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/b", terms=ALL)
+    world.mirror("s.io/a=d.io/a", "s.io/b=d.io/b", rule_options=ALL)
 
     assert deletions(world) == ["delete d.io/a:0"]
 
@@ -540,7 +542,7 @@ def test_what_was_not_begun_is_deferred() -> None:
             world.deadline()
 
     world.before = close
-    images = world.mirror("s.io/a=d.io/a", terms=ALL)
+    images = world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert [said for _, said in world.pruned()] == ["deferred"]
     assert len(images) == len(TAGS) - 1
@@ -557,7 +559,7 @@ def test_at_a_deadline_what_was_not_sent_is_deferred(sent: bool) -> None:
             world.deadline()
 
     world.before = close
-    world.mirror("s.io/a=d.io/a", terms=ALL)
+    world.mirror("s.io/a=d.io/a", rule_options=ALL)
 
     assert [said for _, said in world.pruned()] == ["pruned" if sent else "deferred"]
     assert len(deletions(world)) == sent
@@ -578,7 +580,7 @@ def test_what_was_sent_and_not_answered_is_told_of_in_the_end() -> None:
         mappings.document(Document("f", b"s.io/a=d.io/a"), ALL)
         with anyio.CancelScope() as scope:
             scopes.append(scope)
-            await Copying(run).carry_out(mappings.rules)
+            await CopyProcessing(run).carry_out(mappings.rules)
 
     world.before = interrupt
     world.run(work, Options())

@@ -1,4 +1,4 @@
-"""What a planner asks of those whom it remembers, and of those whom a list describes."""
+"""What is asked of those whom a run remembers, and of those whom a list describes."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from mirror.events import Status
 from mirror.image.platform import Platform
 from mirror.image.reference import Reference
 from mirror.image.selection import Selection
-from mirror.mapping.choice import Choice, Pattern
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
+from mirror.mapping.tag_filter import Pattern, TagFilter
 from tests.engine.world import Resolve, World
 
 LINE = "s.io/a:1=d.io/a"
-IMMUTABLE = Terms(choice=Choice(immutable=(Pattern.parse("*"),)))
+IMMUTABLE = RuleOptions(tag_filter=TagFilter(immutable=(Pattern.parse("*"),)))
 
 
 def synced() -> World:
@@ -88,7 +88,9 @@ def test_new_signatures_of_what_is_remembered_come_along() -> None:
     world = synced()
     image = world.tags["s.io/a:1"]
     world.lists["s.io/a"][image.digest] = [world.image("signature")]
-    (settled,) = world.mirror(LINE, terms=Terms(referrers=True), recall=recalling(world))
+    (settled,) = world.mirror(
+        LINE, rule_options=RuleOptions(referrers=True), recall=recalling(world)
+    )
 
     assert settled.status is Status.COPIED
     assert "destination" not in asked(world)
@@ -97,7 +99,7 @@ def test_new_signatures_of_what_is_remembered_come_along() -> None:
 
 def test_a_tag_that_never_moves_is_asked_for_nowhere() -> None:
     world = synced()
-    (image,) = world.mirror(LINE, terms=IMMUTABLE, recall=recalling(world, fresh=False))
+    (image,) = world.mirror(LINE, rule_options=IMMUTABLE, recall=recalling(world, fresh=False))
 
     assert (image.status, image.recalled) == (Status.UNCHANGED, True)
     assert image.digest == world.tags["s.io/a:1"].digest
@@ -105,11 +107,12 @@ def test_a_tag_that_never_moves_is_asked_for_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "terms", [Terms(), replace(IMMUTABLE, choice=Choice(immutable=(Pattern.parse("v*"),)))]
+    "rule_options",
+    [RuleOptions(), replace(IMMUTABLE, tag_filter=TagFilter(immutable=(Pattern.parse("v*"),)))],
 )
-def test_other_tags_are(terms: Terms) -> None:
+def test_other_tags_are(rule_options: RuleOptions) -> None:
     world = synced()
-    world.mirror(LINE, terms=terms, recall=recalling(world))
+    world.mirror(LINE, rule_options=rule_options, recall=recalling(world))
 
     assert asked(world) == ["source"]
 
@@ -119,7 +122,7 @@ def test_one_that_another_source_is_to_bring_is_looked_up(line: str) -> None:
     world = synced()
     other = world.image("y", name="s.io/b:1")
     line = line.replace("DIGEST", str(other.digest))
-    (image,) = world.mirror(line, terms=IMMUTABLE, recall=recalling(world))
+    (image,) = world.mirror(line, rule_options=IMMUTABLE, recall=recalling(world))
 
     assert (image.status, image.digest) == (Status.COPIED, other.digest)
 
@@ -149,7 +152,7 @@ def test_a_folder_is_never_remembered() -> None:
 
 def test_a_sample_of_those_that_never_move_is_asked_for() -> None:
     world = synced()
-    world.mirror(LINE, terms=IMMUTABLE, recall=recalling(world, fresh=False, sampled=True))
+    world.mirror(LINE, rule_options=IMMUTABLE, recall=recalling(world, fresh=False, sampled=True))
 
     assert asked(world) == ["source", "destination"]
 
@@ -157,15 +160,15 @@ def test_a_sample_of_those_that_never_move_is_asked_for() -> None:
 def test_a_tag_that_never_moves_and_was_never_seen_is_copied() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
-    (image,) = world.mirror(LINE, terms=IMMUTABLE)
+    (image,) = world.mirror(LINE, rule_options=IMMUTABLE)
 
     assert image.status is Status.COPIED
 
 
 def test_platforms_that_are_remembered_are_not_chosen_again() -> None:
     world = synced()
-    chosen = Terms(selection=Selection((Platform.parse("linux/arm64"),)))
-    (image,) = world.mirror(LINE, terms=chosen, recall=recalling(world))
+    chosen = RuleOptions(selection=Selection((Platform.parse("linux/arm64"),)))
+    (image,) = world.mirror(LINE, rule_options=chosen, recall=recalling(world))
 
     assert (image.status, asked(world)) == (Status.UNCHANGED, ["source"])
 

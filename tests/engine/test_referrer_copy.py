@@ -7,7 +7,7 @@ import pytest
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Place, Side
 from mirror.events import Status
 from mirror.image.digest import Digest
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, Manifest
 from tests.engine.world import (
     ListReferrers,

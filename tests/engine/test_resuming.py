@@ -35,7 +35,7 @@ async def moved(
     told, traffic = Result(datetime.now(UTC)), Traffic()
     rules = parse([f"{source.host}/a:1={target.host}/a"])
     asked = Options(**options)  # type: ignore[arg-type]
-    await copy(rules, asked, told.take, traffic, patience=Hurry().patience(asked.retries))
+    await copy(rules, asked, told.take, traffic, backoff=Hurry().backoff(asked.retries))
     assert [str(i.error) for i in told.failures] == []
     assert same(source, target, "a", "1")
     assert target.store.sessions == {}

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
+from mirror.engine.pair_processing import CopyProcessing
 from mirror.engine.run_state import Run
-from mirror.engine.work import Copying
 from mirror.errors import MirrorError, NetworkError
 from mirror.events import AdmissionClosed, Event, ImageSettled, Status
 from mirror.mapping.grammar import parse
@@ -73,7 +73,7 @@ def test_an_error_of_who_is_told_ends_the_run_as_itself_and_every_image_is_told_
 
     async def work(run: Run) -> None:
         run.emit = emit
-        await Copying(run).carry_out(parse(lines(3)))
+        await CopyProcessing(run).carry_out(parse(lines(3)))
 
     with pytest.raises(ZeroDivisionError):
         world.run(work, Options(max_per_registry=1))
@@ -102,7 +102,7 @@ def test_nothing_outlives_a_cancelled_run() -> None:
                     scope.cancel()
 
                 group.start_soon(cancel)
-                await Copying(run).carry_out(parse(lines(3)))
+                await CopyProcessing(run).carry_out(parse(lines(3)))
         assert scope.cancelled_caught
 
     world.before = hang

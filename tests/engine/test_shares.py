@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from mirror.errors import Denied
 from mirror.events import RepositoriesFound, Status
 from mirror.image.reference import Repository
-from mirror.mapping.choice import Choice, Pin
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
+from mirror.mapping.tag_filter import Pin, TagFilter
 from mirror.shard import Shard
 from tests.engine.world import ListTags, World, kinds
 
@@ -120,7 +120,9 @@ def test_trouble_in_another_share_is_told_there_and_not_here() -> None:
 def test_a_pin_of_another_share_is_something_that_matches(index: int) -> None:
     world = filled(1)
     digest = world.tags["s.io/team/a:1"].digest
-    terms = Terms(choice=Choice(include=(), pins=(Pin("p", digest),)))
-    settled = world.mirror("s.io/team/*:v*=d.io/m/*", terms=terms, shard=Shard(index, 3))
+    rule_options = RuleOptions(tag_filter=TagFilter(include=(), pins=(Pin("p", digest),)))
+    settled = world.mirror(
+        "s.io/team/*:v*=d.io/m/*", rule_options=rule_options, shard=Shard(index, 3)
+    )
 
     assert {image.status for image in settled} <= {Status.COPIED}

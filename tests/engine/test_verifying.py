@@ -12,7 +12,7 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import ExitCode
 from mirror.events import Status
 from mirror.image.digest import Digest
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection

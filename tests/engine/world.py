@@ -11,23 +11,23 @@ from mirror.engine.blob_transfer import Landed, Transfers
 from mirror.engine.concurrency import together
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Recall, nothing
-from mirror.engine.requests import Destination, Source
+from mirror.engine.pair_processing import CopyProcessing
+from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
-from mirror.engine.work import Copying
 from mirror.errors import MirrorError, NotFound, Side
 from mirror.events import Event, ImageSettled, Landing, PruneSettled, Traffic
 from mirror.image.digest import Digest
-from mirror.image.digesttag import fallback_tag
+from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
 from mirror.mapping.grammar import Document, Mappings, Rule
-from mirror.mapping.terms import Terms
+from mirror.mapping.rule_options import RuleOptions
 from mirror.options import Options, Timeouts
+from mirror.registry.backoff import Backoff
 from mirror.registry.client import Client
-from mirror.registry.patience import Patience
-from mirror.wire.listing import Listing, Names
+from mirror.wire.listing import Listing, PagedNames
 from mirror.wire.referrers import Fallback, ReferrerList
 
 
@@ -116,7 +116,7 @@ class MergeReferrers(Task):
     referrers: tuple[Descriptor, ...]
 
 
-Answer = Names | Descriptor | Manifest | Landed | ReferrerList | float | bool | None
+Answer = PagedNames | Descriptor | Manifest | Landed | ReferrerList | float | bool | None
 Break = Callable[[Task], MirrorError | None]
 
 
@@ -181,11 +181,15 @@ class World:
         return self._add({"layers": [], "subject": described}, OCI_MANIFEST, "")
 
     def mirror(
-        self, *lines: str, terms: Terms | None = None, recall: Recall = nothing, **options: Any
+        self,
+        *lines: str,
+        rule_options: RuleOptions | None = None,
+        recall: Recall = nothing,
+        **options: Any,
     ) -> list[ImageSettled]:
         """Carry out a copy; return what became of each image."""
         mappings = Mappings()
-        mappings.document(Document("f", "\n".join(lines).encode()), terms)
+        mappings.document(Document("f", "\n".join(lines).encode()), rule_options)
         assert not mappings.problems
         return self.carry_out(mappings.rules, Options(**options), recall)
 
@@ -195,7 +199,7 @@ class World:
         """Carry out a copy of these rules; see `mirror`."""
 
         async def work(run: Run) -> None:
-            copying = Copying(run)
+            copying = CopyProcessing(run)
             self.deadline = copying.close
             await copying.carry_out(rules)
 
@@ -210,18 +214,18 @@ class World:
         return settled(self.events)
 
     async def _run(self, work: Callable[[Run], Any], options: Options, recall: Recall) -> None:
-        patience, clients = Patience(sleep=self._sleep), WorldClients(self)
+        backoff, clients = Backoff(sleep=self._sleep), WorldClients(self)
         slots = Slots(Schedule(per_registry=options.max_per_registry))
-        transfers = Transfers(Timeouts(), patience, Traffic())
+        transfers = Transfers(Timeouts(), backoff, Traffic())
         around = clients, slots, transfers, self.events.append
         dry = DryRunDestination(*around)
         destination = dry if options.dry_run else WorldDestination(*around)
         destination.world = self  # type: ignore[union-attr]
-        source = WorldSource(clients, slots, patience)
+        source = WorldSource(clients, slots, backoff)
         source.world = self
         async with together() as tasks:
             await work(
-                Run(options, self.events.append, clients, slots, source, destination, patience,
+                Run(options, self.events.append, clients, slots, source, destination, backoff,
                     recall, tasks)
             )  # fmt: skip
             tasks.cancel_scope.cancel()
@@ -265,7 +269,7 @@ class World:
             case ListTags(side=Side.DESTINATION):
                 own = (n.rpartition(":") for n in self.there if "@" not in n)
                 names = tuple(tag for name, _, tag in own if name == str(task.repository))
-                return Names(names) if names else NotFound("404")
+                return PagedNames(names) if names else NotFound("404")
             case ReadCreation():
                 return self.created[str(task.reference)]
             case ListTags():
@@ -288,17 +292,17 @@ class World:
                 return task.digest in self.there.values()
         return self._change(task)
 
-    def _list(self, tags: tuple[str, ...], repository: Repository) -> Names:
+    def _list(self, tags: tuple[str, ...], repository: Repository) -> PagedNames:
         if not self.describes:
-            return Names(tags)
+            return PagedNames(tags)
         named = {tag: self.tags[f"{repository}:{tag}"].descriptor for tag in tags}
-        return Names(tags, {tag: replace(found, size=0) for tag, found in named.items()})
+        return PagedNames(tags, {tag: replace(found, size=0) for tag, found in named.items()})
 
-    def _catalog(self, task: ListCatalog) -> Names:
+    def _catalog(self, task: ListCatalog) -> PagedNames:
         paths = sorted({name.partition("/")[2].partition(":")[0] for name in self.tags})
         first = task.page * self.page
         more = Listing("/v2/_catalog") if first + self.page < len(paths) else None
-        return Names(tuple(paths[first : first + self.page]), rest=more)
+        return PagedNames(tuple(paths[first : first + self.page]), rest=more)
 
     def _delete(self, reference: Reference) -> bool:
         if reference.digest is None and self.by_digest:
@@ -390,7 +394,7 @@ class WorldClient(Client):
     async def exists(self) -> bool:
         return await self.world.answer(FindRepository(self.repository))  # type: ignore[no-any-return]
 
-    async def tags(self) -> Names:
+    async def tags(self) -> PagedNames:
         return await self.world.answer(ListTags(self.repository, self.side))  # type: ignore[no-any-return]
 
     async def referrers(
@@ -426,7 +430,7 @@ class WorldClients:
     def deleting(self, repository: Repository) -> Client:
         return WorldClient(self.world, repository, Side.DESTINATION)
 
-    async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> Names:
+    async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
         page = self.pages[registry] + 1 if rest is not None else 0
         self.pages[registry] = page
         return await self.world.answer(ListCatalog(registry, page))  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from mirror.errors import Dropped, NetworkError, Unreachable, Untrusted
-from mirror.registry.patience import Patience
+from mirror.registry.backoff import Backoff
 from mirror.registry.retrying import Retrying
 from mirror.wire.message import Reply, Request
 from tests.conftest import Hurry
@@ -25,7 +25,7 @@ class Host:
         self._answers = list(answers)
         self._headers = {"Retry-After": told} if told else {}
         self.retrying = Retrying(
-            self._send, Patience(retries, Random(7), lambda: self.now, self._sleep)
+            self._send, Backoff(retries, Random(7), lambda: self.now, self._sleep)
         )
 
     async def get(self) -> int:
@@ -156,7 +156,7 @@ async def test_what_another_host_says_pauses_nobody() -> None:
         yield answers.pop() if answers else Reply(200, request.url)
 
     hurry = Hurry()
-    retrying = Retrying(send, hurry.patience(3), lambda seconds, _: paused.append(seconds))
+    retrying = Retrying(send, hurry.backoff(3), lambda seconds, _: paused.append(seconds))
     async with retrying.send(Request("GET", "https://r.io/x")) as reply:
         assert reply.status == 200
     assert paused == []
@@ -193,7 +193,7 @@ async def test_a_registry_is_asked_no_faster_than_it_may_be() -> None:
         asked.append(hurry.now)
         yield Reply(503 if len(asked) == 3 else 200, request.url)
 
-    retrying = Retrying(send, hurry.patience(3), rate=2.0)
+    retrying = Retrying(send, hurry.backoff(3), rate=2.0)
     for _ in range(4):
         async with retrying.send(Request("GET", "/v2/")):
             pass
@@ -212,7 +212,7 @@ async def test_who_waits_for_a_turn_waits_for_a_host_that_pushes_back_too() -> N
         busy = len(asked) == 1
         yield Reply(429 if busy else 200, request.url, {"Retry-After": "60"} if busy else {})
 
-    retrying = Retrying(send, hurry.patience(3), rate=1.0)
+    retrying = Retrying(send, hurry.backoff(3), rate=1.0)
 
     async def get() -> None:
         async with retrying.send(Request("GET", "/v2/")):

@@ -16,8 +16,8 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.errors import Dropped, NetworkError
 from mirror.events import Event, RequestSent
 from mirror.options import Timeouts
+from mirror.registry.tls import TlsContexts
 from mirror.registry.transport import Transport
-from mirror.registry.trust import Trust
 from mirror.wire.message import Request
 from mirror.wire.proxy import Proxies
 
@@ -41,7 +41,7 @@ async def raw_server(answer: bytes) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    async with Transport(lambda _: None, Trust(), Proxies()) as opened:
+    async with Transport(lambda _: None, TlsContexts(), Proxies()) as opened:
         yield opened
 
 
@@ -96,7 +96,10 @@ async def test_an_answer_that_is_no_http(transport: Transport) -> None:
 async def test_every_request_is_told_of_with_its_host() -> None:
     told: list[Event] = []
     answer = b"HTTP/1.1 204 No Content\r\n\r\n"
-    async with raw_server(answer) as port, Transport(told.append, Trust(), Proxies()) as transport:
+    async with (
+        raw_server(answer) as port,
+        Transport(told.append, TlsContexts(), Proxies()) as transport,
+    ):
         async with transport.send(Request("HEAD", f"http://127.0.0.1:{port}/x")) as reply:
             assert reply.status == 204
     assert told == [RequestSent(f"127.0.0.1:{port}", "HEAD")]
@@ -136,11 +139,11 @@ async def test_an_unknown_certificate_is_refused_unless_insecure(
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
     try:
-        async with Transport(lambda _: None, Trust(), Proxies()) as strict:
+        async with Transport(lambda _: None, TlsContexts(), Proxies()) as strict:
             error = await failure(strict, url)
             assert "certificate that is not trusted" in str(error)
             assert "--insecure" in error.hint
-        async with Transport(lambda _: None, Trust(), Proxies(), verify=False) as lenient:
+        async with Transport(lambda _: None, TlsContexts(), Proxies(), verify=False) as lenient:
             assert await body(lenient, url) == b"hello"
     finally:
         await runner.cleanup()
@@ -205,7 +208,7 @@ async def test_connections_opened_ahead_are_used_by_the_requests_that_follow() -
     told: list[Event] = []
     async with (
         registry.running() as host,
-        Transport(told.append, Trust(), Proxies()) as transport,
+        Transport(told.append, TlsContexts(), Proxies()) as transport,
         anyio.create_task_group() as group,
     ):
         url = f"http://{host}/v2/"
@@ -228,7 +231,7 @@ async def test_the_connection_that_was_used_last_is_used_first() -> None:
     registry = EmbeddedRegistry(keep_log=True)
     async with (
         registry.running() as host,
-        Transport(lambda _: None, Trust(), Proxies()) as transport,
+        Transport(lambda _: None, TlsContexts(), Proxies()) as transport,
     ):
         url = f"http://{host}/v2/"
         await body(transport, url)
@@ -262,7 +265,7 @@ async def test_what_may_begin_late_is_waited_for_as_long_as_a_commit() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(listener.serve, handle)
         url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/"
-        async with Transport(lambda _: None, Trust(), Proxies(), limits) as transport:
+        async with Transport(lambda _: None, TlsContexts(), Proxies(), limits) as transport:
 
             async def give_up_quickly() -> None:
                 await asked.wait()
@@ -285,6 +288,6 @@ async def test_a_silent_server_is_given_up() -> None:
         group.start_soon(listener.serve, handle)
         place = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
         quick = Timeouts(stall=0.1)
-        async with Transport(lambda _: None, Trust(), Proxies(), quick) as transport:
+        async with Transport(lambda _: None, TlsContexts(), Proxies(), quick) as transport:
             assert str(await failure(transport, f"http://{place}/")) == f"{place} went silent"
         group.cancel_scope.cancel()

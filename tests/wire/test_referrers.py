@@ -8,7 +8,7 @@ from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from mirror.image.reference import Repository
 from mirror.wire.message import Reply
 from mirror.wire.referrers import Fallback, Referrers
-from tests.image.test_referrers import page
+from tests.image.test_referrers_index import page
 
 HERE = Repository.parse("r.io/team/app")
 SUBJECT = Digest.of(b"subject")

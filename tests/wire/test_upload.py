@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
-from mirror.wire.habit import Habit, Method
 from mirror.wire.message import Reply
 from mirror.wire.upload import State, Upload, resolve_location
+from mirror.wire.upload_strategy import Method, UploadStrategy
 
 APP, BASE = Repository.parse("r.io/app"), Repository.parse("r.io/team/base")
 DIGEST = Digest.of(b"x")
@@ -163,7 +163,7 @@ def test_no_sequence_of_answers_stores_without_a_commit(
 
 
 def test_a_stream_is_a_patch_and_an_empty_put() -> None:
-    upload = Upload(APP, DIGEST, 5, habit=Habit(Method.STREAMED))
+    upload = Upload(APP, DIGEST, 5, strategy=UploadStrategy(Method.STREAMED))
     upload.opened(session())
     patch = upload.sending(b"abcde")
     assert (patch.method, patch.length, "Content-Range" in patch.headers) == ("PATCH", 5, False)
@@ -177,7 +177,7 @@ def test_a_stream_is_a_patch_and_an_empty_put() -> None:
 
 
 def test_chunks_come_in_order_and_say_where_they_belong() -> None:
-    upload = Upload(APP, DIGEST, 10, habit=Habit(Method.CHUNKED, chunk=4))
+    upload = Upload(APP, DIGEST, 10, strategy=UploadStrategy(Method.CHUNKED, chunk=4))
     upload.opened(session())
     ranges = []
     while upload.piece:
@@ -189,22 +189,26 @@ def test_chunks_come_in_order_and_say_where_they_belong() -> None:
 
 
 def test_a_registry_may_ask_for_larger_chunks() -> None:
-    upload = Upload(APP, DIGEST, 10, habit=Habit(Method.CHUNKED, chunk=4))
+    upload = Upload(APP, DIGEST, 10, strategy=UploadStrategy(Method.CHUNKED, chunk=4))
     upload.opened(Reply(202, HERE, {"Location": "/u/1", "OCI-Chunk-Min-Length": "6"}))
 
     assert upload.piece == 6
 
 
-habits = st.builds(Habit, st.sampled_from(Method), st.integers(1, 5), st.none() | st.integers(1, 5))
+strategies = st.builds(
+    UploadStrategy, st.sampled_from(Method), st.integers(1, 5), st.none() | st.integers(1, 5)
+)
 
 
 @given(
-    st.integers(0, 12), habits, st.lists(st.sampled_from([201, 202, 204, 404, 500]), max_size=30)
+    st.integers(0, 12),
+    strategies,
+    st.lists(st.sampled_from([201, 202, 204, 404, 500]), max_size=30),
 )
 def test_whatever_is_answered_every_byte_is_sent_once_before_the_commit(
-    size: int, habit: Habit, statuses: list[int]
+    size: int, strategy: UploadStrategy, statuses: list[int]
 ) -> None:
-    upload = Upload(APP, DIGEST, size, habit=habit)
+    upload = Upload(APP, DIGEST, size, strategy=strategy)
     upload.opened(session())
     sent = 0
     for status in statuses:

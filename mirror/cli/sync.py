@@ -1,0 +1,53 @@
+"""The sync command: from a configuration to an exit code."""
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mirror.cli.converters import Telling
+from mirror.cli.copy import carry_out, read_document
+from mirror.cli.credential_options import Access
+from mirror.cli.lock import held, path_for
+from mirror.configuration.model import schema as configuration_schema
+from mirror.errors import ExitCode, UsageError
+from mirror.library.configured_sync import UNREADABLE, credentials, read
+from mirror.options import Cluster, Options
+
+
+def main(
+    configuration: str | None,
+    options: Options,
+    logins: Mapping[str, Any],
+    telling: Telling,
+    *,
+    schema: bool,
+    lock: Path | None,
+    cluster: Cluster | None = None,
+) -> ExitCode:
+    """Keep in step what a configuration says; return what to tell the caller.
+
+    Raises UsageError before anything is sent, and Locked if another run is under way.
+    """
+    if schema:
+        print(json.dumps(configuration_schema(), indent=2))
+        return ExitCode.DONE
+    if configuration is None:
+        raise UsageError("no configuration is named", hint="Write mirror sync CONFIG.yaml")
+    folder = _folder(configuration)
+    sync = read(read_document(configuration, UNREADABLE), folder)
+    given = Access(**logins).logins(credentials(sync, folder))
+    options = replace(options, registries=sync.registries)
+    with ExitStack() as holding:
+        if not options.dry_run:  # which gets in nobody's way
+            usual = path_for(configuration, options.ledger, options.shard)
+            holding.enter_context(held(lock or usual))
+        return carry_out(deque(sync.rules), options, given, telling, cluster=cluster)
+
+
+def _folder(configuration: str) -> Path:
+    """Return from where the files are seen that a configuration names."""
+    return Path(configuration).parent if configuration != "-" else Path()

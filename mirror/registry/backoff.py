@@ -1,0 +1,31 @@
+"""How failures are waited out: how often to try again, and whose clock it is."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+import anyio
+
+from mirror.wire import retry_policy
+from mirror.wire.message import Reply
+from mirror.wire.retry_policy import ResumeBudget
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """What everybody who tries again is given; `mirror.wire.retry_policy` has the rules."""
+
+    retries: int = 0
+    """Attempts beyond the first."""
+    chance: Random = field(default_factory=Random)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+    def wait_after(self, attempt: int, reply: Reply | None = None) -> float:
+        """Return the seconds to wait after an attempt, the first being 0, that got this reply."""
+        return retry_policy.wait(attempt, self.chance, reply)
+
+    def resume_budget(self) -> ResumeBudget:
+        """Return the patience with something long that may break off and go on."""
+        return ResumeBudget(self.retries, self.chance)
