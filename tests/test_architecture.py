@@ -7,6 +7,7 @@ TYPE_CHECKING either.  Only the modules in MAY_AWAIT meet the outside world.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -76,13 +77,13 @@ MAY_AWAIT = {
     "mirror.engine.run_state",
     "mirror.engine.single_flight",
     "mirror.engine.slots",
-    "mirror.engine.surplus",
+    "mirror.engine.extra_tags",
     "mirror.engine.usage",
     "mirror.engine.verification",
     "mirror.engine.pair_processing",
     "mirror.cluster.connection",
     "mirror.cluster.coordinator",
-    "mirror.cluster.expansion",
+    "mirror.cluster.catalog_expansion",
     "mirror.cluster.forkserver",
     "mirror.cluster.replies",
     "mirror.cluster.worker",
@@ -156,6 +157,11 @@ def test_imports_only_go_down(module: str) -> None:
 def test_the_front_door_tells_of_the_same_floors() -> None:
     told = re.findall(r"^ {3,4}\d+  ([a-z, ]+?)  ", mirror.__doc__ or "", re.MULTILINE)
     assert [set(floor.split(", ")) for floor in told] == FLOORS
+
+
+def test_no_two_modules_have_one_name() -> None:
+    names = Counter(module.split(".")[-1] for module in TREES)
+    assert not [name for name, times in names.items() if times > 1 and name != "__init__"]
 
 
 def test_no_module_is_its_own_ancestor() -> None:

@@ -38,7 +38,7 @@ class _Answer(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logins:
-    """What was given: who to be on one side, at single hosts, and where else to look."""
+    """Credentials that the caller gave: for a side, for single hosts, and files to look in."""
 
     given: Mapping[Side, Credential] = field(default_factory=dict)
     hosts: Mapping[str, Credential] = field(default_factory=dict)

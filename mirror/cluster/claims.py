@@ -48,7 +48,7 @@ class Claims:
         return []
 
     def landed(self, repository: Repository, digest: Digest) -> list[ClaimAnswer]:
-        """Learn that a blob is in a repository; only what was asked for is remembered."""
+        """Note that a blob is in a repository; only blobs that were asked for are remembered."""
         blob = repository.registry, digest
         if (claim := self._claims.pop(blob, None)) is None:
             return []
@@ -56,13 +56,13 @@ class Claims:
         return [ClaimAnswer(asker, blob, repository) for asker in claim.waiting]
 
     def stopped(self, bringer: str, registry: Registry, digest: Digest) -> list[ClaimAnswer]:
-        """Learn that somebody did not bring a blob after all."""
+        """Note that a worker did not copy a blob after all; the next one that asks does."""
         blob = registry, digest
         claim = self._claims.get(blob)
         return self._pass_on(blob, claim) if claim and claim.bringer == bringer else []
 
     def gone(self, asker: str) -> list[ClaimAnswer]:
-        """Learn that somebody brings nothing any more, and waits for nothing."""
+        """Drop every claim of a worker, and everything it waits for."""
         answers = []
         for blob, claim in list(self._claims.items()):
             claim.waiting = deque(one for one in claim.waiting if one != asker)

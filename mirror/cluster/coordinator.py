@@ -25,8 +25,8 @@ from distributed.scheduler import KilledWorker
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster import worker
+from mirror.cluster.catalog_expansion import CatalogExpansion, prunes, without_pruning
 from mirror.cluster.connection import connected, is_private
-from mirror.cluster.expansion import CatalogExpansion, prunes, without_pruning
 from mirror.cluster.limits import Share
 from mirror.cluster.protocol import TOPIC, UnitNews, WorkUnit
 from mirror.cluster.replies import Replies
@@ -35,7 +35,7 @@ from mirror.cluster.unit_tracker import UnitTracker
 from mirror.engine.concurrency import together
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
-from mirror.engine.pair_processing import ClearingProcessing
+from mirror.engine.pair_processing import PruneProcessing
 from mirror.engine.run import opened, remembering
 from mirror.engine.run_state import Run
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
@@ -160,7 +160,7 @@ class _ClusterRun:
         async with self._here(writes=not self._options.dry_run) as run:
             if plan is not None and isinstance(run.destination, DryRunDestination):
                 run.destination.plan = plan
-            await ClearingProcessing(run, self._unbrought).carry_out(rules)
+            await PruneProcessing(run, self._unbrought).carry_out(rules)
 
     @property
     def _ends_early(self) -> bool:
@@ -321,7 +321,7 @@ class _ClusterRun:
         self._emit_all(event)
 
     def _over(self, unit: Unit) -> None:
-        """Learn that everything was told of a unit."""
+        """Note that every event of a unit was emitted."""
         # Dask may not have heard of it, from a worker that was lost since, and do it again.
         if (future := self._futures.pop(unit, None)) is not None:
             future.release()

@@ -17,12 +17,12 @@ _PAIR = 2
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of the limits one unit has as long as it is under way."""
+    """The part of the limits that one unit has while it is under way."""
 
     slots: Mapping[str, int]
-    """Requests in flight, for each registry host that it needs."""
+    """How many requests it may have in flight, for each registry host that it needs."""
     part: Fraction
-    """Of every rate."""
+    """Its fraction of every rate."""
 
     def of(self, options: Options) -> Options:
         """Return the options of the unit: those of the run, with its share of every limit."""
@@ -44,7 +44,7 @@ class Share:
 
 
 class SharedLimits:
-    """What of the limits is taken, and what is free."""
+    """The limits of the whole run, and how much of each is free."""
 
     def __init__(self, options: Options) -> None:
         self._options = options

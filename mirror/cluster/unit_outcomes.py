@@ -49,7 +49,7 @@ class UnitOutcomes:
         self._units: dict[int, _Unit] = {}
 
     def begin(self, unit: int, attempt: str) -> Iterator[Event]:
-        """Learn who runs a unit now; whatever the one before had under way has stopped."""
+        """Note which attempt of a unit runs now; emit that the blobs of the one before stopped."""
         known = self._units.setdefault(unit, _Unit(attempt))
         if attempt == known.attempt or attempt in known.lost:
             return
@@ -85,12 +85,12 @@ class UnitOutcomes:
                 yield event
 
     def close(self, unit: int) -> Iterator[Event]:
-        """Learn that a unit is over, and tell what was kept."""
+        """Note that a unit is over, and emit what was kept back."""
         if (known := self._units.pop(unit, None)) is not None:
             yield from known.held.values()
 
     def give_up(self, unit: int, rest: list[ImageSettled]) -> Iterator[Event]:
-        """Learn that nobody runs a unit any more; of the rest tell what was not told yet."""
+        """Note that no worker runs a unit any more; emit the outcomes that were not emitted yet."""
         known = self._units.pop(unit, None) or _Unit("")
         yield from (BlobStopped(repository, digest) for repository, digest in known.moving)
         left = {(one.source, one.destination): one for one in rest} | known.held

@@ -61,7 +61,7 @@ class UnitTracker:
         *,
         over: Callable[[Unit], None],
     ) -> None:
-        """Be told who takes the events, and who learns which units are over, with all told."""
+        """``over`` is called with each unit once all its events are emitted."""
         self.plan = Plan()
         """What the units of a dry run came to."""
         self.replies: dict[str, dict[str, CoordinatorReply]] = {}
@@ -126,7 +126,7 @@ class UnitTracker:
             self.wants_logins.append((news.worker, news.attempt))
 
     def present(self, workers: Collection[str]) -> None:
-        """Learn which workers there are; what another one was bringing is for the next.
+        """Note which workers are present; what another one was bringing is for the next.
 
         Whoever waits for it may be the one who would have to do the lost one's unit again.
         """
@@ -135,12 +135,12 @@ class UnitTracker:
                 self._answer(self._claims.gone(attempt))
 
     def finished(self, unit: Unit, now: float) -> None:
-        """Learn that a unit was carried out to its end; its last news may be on their way."""
+        """Note that a unit was carried out to its end; its last news may still be under way."""
         if (running := self._running.get(unit.number)) is not None:
             running.finished = now
 
     def failed(self, unit: Unit, error: MirrorError) -> None:
-        """Learn that nobody can carry a unit out; what it has not told of has failed."""
+        """Note that no worker can carry a unit out; its images that are not settled have failed."""
         if (running := self._running.get(unit.number)) is not None:
             self._settle(unit, Status.FAILED, error)
             self._drop(running)
@@ -178,7 +178,7 @@ class UnitTracker:
             self._drop(running)
 
     def _begin(self, running: _Running, news: UnitNews) -> None:
-        """Learn who runs a unit now; if somebody did before, that one is lost."""
+        """Note which worker runs a unit now; the one before, if any, is lost."""
         if running.attempt:
             self._answer(self._claims.gone(running.attempt))
             self._workers.pop(running.attempt, None)

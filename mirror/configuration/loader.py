@@ -242,7 +242,7 @@ class _Rules:
 
 
 def _misfits(rule: grammar.Rule, section: Rule) -> Iterator[tuple[str, str]]:
-    """Say what of a rule makes no sense with its source: the part, and why."""
+    """Give the fields of a rule that make no sense with its source, and why."""
     source, target = rule.source, rule.target
     assert rule.options is not None, "rules of a configuration have terms"
     if section.tags is not None and not source.many_tags:

@@ -38,13 +38,13 @@ class AdaptiveLimit:
         return max(1, self.size - min(_SMALL, max(1, self.size // 4)))
 
     def push_back(self, now: float) -> None:
-        """Learn that the host had too much; halves the window once for all who were in flight."""
+        """Halve the limit after the host pushed back, once for all requests that were in flight."""
         if now - self._pushed_at >= _TOGETHER:
             self._pushed_at = now
             self._size = max(1.0, self._size / 2)
 
     def answered(self, seconds: float | None) -> None:
-        """Learn that something went well, and how long it took if it was a small request."""
+        """Note a success, and how long it took if it was a small request."""
         if seconds is not None:
             self._best = min(self._best, seconds)
             self._usual += _WEIGHT * (seconds - self._usual)

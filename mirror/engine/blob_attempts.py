@@ -24,7 +24,7 @@ class BlobAttempts:
         self.number = 1
         """How often it was tried so far."""
         self.uncertain = False
-        """Whether the last attempt may have arrived unheard."""
+        """Whether the last upload may have been committed although its answer was lost."""
         self.broken = False
         """Whether an upload broke off."""
         self.spoiled = False

@@ -34,7 +34,7 @@ WHOLE_LIMIT = 64 * 1024
 class WholeBody:
     """The bytes of a small blob for whoever writes them, read and checked before they are sent.
 
-    Like a `StreamedBody`, but for all that a stream needs.
+    It has the interface of `StreamedBody`, without a stream, notes for resuming, or a time limit.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class StreamedBody:
     """The bytes of a blob for whoever writes them; an async context manager that owns the reading.
 
     This is the hot path: one generator and one hash update per chunk
-    (`benchmarks/one_blob.py`).  A mismatch is raised in place of the last chunk, so
+    (`benchmarks/single.py`).  A mismatch is raised in place of the last chunk, so
     the upload that reads from here is torn down and can never be committed;
     ``error`` then says why, whatever the upload makes of it.
 

@@ -101,7 +101,7 @@ class ImageCopy:
         return immutable and not known.sampled and known.named == str(self.pair.source)
 
     def _recall(self, known: Remembered) -> None:
-        """Take an image for what it was when it was last looked at."""
+        """Take over the digests of both sides from the ledger, without asking either."""
         self._recalled = True
         self._source, self._present, self._named = known.source, known.digest, known.digest
         self._selection = None

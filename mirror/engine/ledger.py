@@ -149,7 +149,7 @@ class Ledger:
         return memory
 
     def give_back(self, repositories: Iterable[Repository]) -> None:
-        """Learn that everything was told that came of repositories."""
+        """Note that every event about these repositories was seen."""
         for repository in repositories:
             self._do("DELETE FROM lent WHERE repository = ?", str(repository))
 

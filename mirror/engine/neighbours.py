@@ -7,11 +7,11 @@ from mirror.image.reference import Registry, Repository
 
 
 class Neighbours(Protocol):
-    """Whom to ask before a blob is brought to a registry."""
+    """The other workers of a run, which may be copying the same blob to the same registry."""
 
     async def ask(self, registry: Registry, blob: Descriptor) -> Repository | None:
-        """Return where a blob can be mounted from, once it is there; None if it is ours to bring.
+        """Return the repository to mount a blob from; None if this process is to copy it.
 
-        Waits while somebody else brings it.
+        Waits while another worker copies it.
         """
         ...

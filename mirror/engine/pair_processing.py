@@ -12,11 +12,11 @@ from mirror.engine.admission import Admission
 from mirror.engine.concurrency import together
 from mirror.engine.deletion import Deletion
 from mirror.engine.expansion import Expansion, Observer
+from mirror.engine.extra_tags import ExtraTags
 from mirror.engine.image_copy import ImageCopy
 from mirror.engine.pruning import Pruner
 from mirror.engine.repair import repair
 from mirror.engine.run_state import Run
-from mirror.engine.surplus import Surpluses
 from mirror.engine.usage import Usages
 from mirror.engine.verification import Seen, Verification, differs
 from mirror.errors import Bug, DeadlinePassed, MirrorError, NotFound, QuotaUsed
@@ -144,7 +144,7 @@ class PairProcessing(Generic[_I]):
             return Status.FAILED, Bug(f"{type(error).__name__}: {error}")
 
     def _settle(self, image: _I, status: Status, error: MirrorError | None = None) -> None:
-        """Tell what became of an image, unless that was told."""
+        """Emit the outcome of an image, unless it was emitted before."""
         if image not in self._images:
             return
         pair, effort, _ = self._images.pop(image)
@@ -202,7 +202,7 @@ class CopyProcessing(PairProcessing[ImageCopy]):
         return self.admission.claims(destination)
 
 
-class ClearingProcessing(CopyProcessing):
+class PruneProcessing(CopyProcessing):
     """A run that only deletes what has left its source, after others have brought everything.
 
     How much of a mapping may go is a question about all repositories to which it leads, so it
@@ -229,9 +229,9 @@ class VerifyProcessing(PairProcessing[Verification]):
     """A run that compares both sides, and repairs what it finds if asked."""
 
     def __init__(self, run: Run) -> None:
-        self._surpluses = Surpluses()
+        self._extra_tags = ExtraTags()
         self._seen: Seen = set()
-        super().__init__(run, self._surpluses)
+        super().__init__(run, self._extra_tags)
 
     def begin(self, pair: Pair) -> Verification:
         """See `PairProcessing`."""
@@ -254,6 +254,6 @@ class VerifyProcessing(PairProcessing[Verification]):
 
     async def conclude(self) -> None:
         """See `PairProcessing`."""
-        await self._surpluses.emit(
+        await self._extra_tags.emit(
             self.run, self.admission.claims, self.expansion.rule_failed, self.emit
         )

@@ -194,7 +194,7 @@ class Destination(_Requests):
 
     side = Side.DESTINATION
     writes = True
-    """Whether what it is told to write is written."""
+    """Whether writing changes the registry; a dry run only counts."""
 
     def __init__(
         self,

@@ -65,9 +65,9 @@ class Run:
         self.blobs: SharedWork[bool] = SharedWork(tasks)
         """Blobs on their way to a repository."""
         self.first_uploads = OneFirst(lambda *key: self.known.home(*key) is not None)
-        """The first upload of a blob to a registry, from where others mount it."""
+        """Lets the first upload of a blob to a registry go alone; the others then mount it."""
         self.list_writers = OneAtATime()
-        """Those who add to lists of referrers behind tags."""
+        """Lets one writer at a time change a list of referrers behind a tag."""
         self.referrers_brought: dict[tuple[Route, Digest], bool] = {}
         """Whether anything refers to an image, all of which was brought; for its other tags."""
 

@@ -43,7 +43,7 @@ class Turn:
     size: int = 0
     """Bytes of the body that it moves; 0 for a small request."""
     content: str = ""
-    """What it moves, so that those who move the same start together; empty for nothing."""
+    """The blob that it moves, so that transfers of one blob start together; or empty."""
     withdrawn: bool = False
     """Whether nobody waits for it any more."""
     lane: "_Lane | None" = None
@@ -149,7 +149,7 @@ class Schedule:
         return left
 
     def push_back(self, registry: Registry, now: float) -> None:
-        """Learn that a registry had too much, so that fewer requests go there for a while."""
+        """Note that a registry pushed back; fewer requests go there for a while."""
         self._limits[registry].push_back(now)
 
     def lend(self, registry: Registry) -> bool:

@@ -43,7 +43,7 @@ class RuleOptions:
 
     @property
     def wanted(self) -> str:
-        """Say what of an image is wanted, so that two sayings are equal if the wants are."""
+        """Return what of an image is wanted, as text that is equal if and only if the wants are."""
         said = []
         if self.selection is not None:
             kept = " in the whole index" if self.selection.keep_index else ""

@@ -34,7 +34,7 @@ def pair(rule: Rule) -> Pair:
 
 
 def catalog_of(rule: Rule) -> str:
-    """Return what a rule for many repositories is called among those for one of them."""
+    """Return the name by which rules for single repositories refer to their catalog rule."""
     return f"{rule.source} ({rule.origin})"
 
 

@@ -29,7 +29,7 @@ class Capabilities:
         self._emit = emit
 
     def judge_refusal(self, status: int, upload: Upload, error: RegistryError) -> MirrorError:
-        """Learn from the refusal of a blob; return the error to raise for it.
+        """Note what a refused upload says of the registry; return the error to raise.
 
         Of uploads that were refused at the same time only the first teaches.
         """
@@ -61,11 +61,11 @@ class Capabilities:
         return self._lists_missed < _LISTS_MISSED
 
     def see_referrers(self, *, listed: bool) -> None:
-        """Learn whether it had a list of referrers when it was asked for one."""
+        """Note whether it answered the referrers API."""
         self._lists_missed = 0 if listed else self._lists_missed + 1
 
     def see(self, host: str, reply: Reply) -> None:
-        """Learn how many pulls are left, if the reply says so."""
+        """Note how many pulls are left, if the reply says so."""
         if self.quota.see(reply) and self._emit is not None:
             quota = self.quota
             self._emit(QuotaSeen(host, int(quota.remaining), quota.limit, quota.window))

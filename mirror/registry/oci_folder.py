@@ -141,7 +141,7 @@ class OciFolder:
         return LayoutIndex.parse(path.read_bytes()) if path.exists() else LayoutIndex()
 
     def _learn(self, described: Descriptor) -> None:
-        """Know a manifest, what it lists, and what it refers to."""
+        """Remember a manifest, its children, and its subject."""
         if described.digest in self._known:
             return
         found = self._content(described.digest, described.media_type)

@@ -197,7 +197,7 @@ class _Piece:
         self._news.set()
 
     def end(self) -> None:
-        """Learn that no more will come, and give its connection back."""
+        """Note that no more bytes will come, and give the connection back."""
         self._ended = True
         self._news.set()
         self.release()

@@ -33,7 +33,7 @@ class CircuitBreaker:
         self._repeats = _RESERVE
 
     def pause(self, seconds: float, now: float) -> None:
-        """Learn that it wants to be left alone for so long."""
+        """Note that the host asks for a pause of so many seconds."""
         self._paused_until = max(self._paused_until, now + seconds)
 
     @property
@@ -46,13 +46,13 @@ class CircuitBreaker:
         return max(0.0, self._paused_until - now)
 
     def answered(self) -> None:
-        """Learn that it answered, whatever it was."""
+        """Note that the host answered, whatever the status."""
         self._unheard = 0
         self._dead = False
         self._repeats = min(_RESERVE, self._repeats + _EARNED)
 
     def unheard(self, now: float) -> None:
-        """Learn that a request got no answer."""
+        """Note that a request got no answer."""
         if not self._unheard:
             self._silent_since = now
         elif now - self._unheard_at < _APART:

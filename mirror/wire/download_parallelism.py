@@ -34,11 +34,11 @@ class DownloadParallelism:
         self._each = 0.0
 
     def took(self, count: int) -> None:
-        """Learn that so many bytes have come, over whichever connection."""
+        """Count bytes that arrived, over any connection."""
         self._bytes += count
 
     def waited(self, seconds: float) -> None:
-        """Learn that a reader had to wait so long."""
+        """Count the seconds that a reader waited."""
         self._waited += seconds
 
     def fails(self) -> None:

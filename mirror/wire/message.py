@@ -42,7 +42,7 @@ class Request:
     """Other repositories of the registry that it takes content from, by their paths."""
 
     def __post_init__(self) -> None:
-        """Know the length of bytes; raise ValueError for a stream without one."""
+        """Set the length of bytes; raise ValueError for a stream without one."""
         if isinstance(self.body, bytes):
             if self.body:
                 object.__setattr__(self, "length", len(self.body))

@@ -161,7 +161,7 @@ class Upload:
         return True
 
     def note_arrival(self) -> None:
-        """Learn that the blob is there, though the answer that would have said so was lost."""
+        """Note that the blob is there, although the answer to the commit was lost."""
         self.state = State.STORED
 
     def lost(self, status: int, code: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mirror.engine.pair_processing import ClearingProcessing
+from mirror.engine.pair_processing import PruneProcessing
 from mirror.engine.run_state import Run
 from mirror.errors import NotFound
 from mirror.events import DestinationChanging, PruneSettled
@@ -40,7 +40,7 @@ def cleared(
     references = [Reference.parse(name) for name in failed]
 
     async def work(run: Run) -> None:
-        clearing = ClearingProcessing(run, references)
+        clearing = PruneProcessing(run, references)
 
         async def close(task: Task) -> None:
             if deadline_at is not None and isinstance(task, deadline_at):

@@ -69,7 +69,7 @@ async def test_a_deadline_ends_the_wait_for_an_answer(source: Dripping, mirrored
     source.what, source.pace = "/a/manifests/", 0.2
 
     with anyio.fail_after(20):
-        result = await mirrored("S/a:1=T/a", timeouts=Timeouts(stall=0.3), deadline=0.1, retries=5)
+        result = await mirrored("S/a:1=T/a", timeouts=Timeouts(stall=0.5), deadline=1.0, retries=5)
 
     assert result.statuses == {Status.DEFERRED: 1}
     assert result.exit_code is ExitCode.UNFINISHED
@@ -91,10 +91,10 @@ async def test_a_blob_may_take_as_long_as_it_moves(
 async def test_a_deadline_does_not_end_what_moves(
     source: Dripping, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:
-    put(source.store, "a", Blob(b"{}", CONFIG), [layer("x", 10)], "1")
-    source.what, source.pace = "/a/blobs/", 0.005
+    put(source.store, "a", Blob(b"{}", CONFIG), [layer("x", 100)], "1")
+    source.what, source.pace = "/a/blobs/", 0.01  # two seconds, at least
 
-    result = await mirrored("S/a:1=T/a", timeouts=Timeouts(stall=0.3), deadline=0.1)
+    result = await mirrored("S/a:1=T/a", timeouts=Timeouts(stall=1.0), deadline=1.0)
 
     assert result.statuses == {Status.COPIED: 1}
 

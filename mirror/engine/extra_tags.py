@@ -15,7 +15,7 @@ from mirror.mapping.wildcard import covered
 _LEFT_ALONE = "They are left alone: delete them there if nobody needs them."
 
 
-class Surpluses:
+class ExtraTags:
     """What sources list, to be compared with their destinations in the end."""
 
     def __init__(self) -> None:

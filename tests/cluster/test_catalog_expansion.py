@@ -4,7 +4,7 @@ from typing import Any
 
 import anyio
 
-from mirror.cluster.expansion import CatalogExpansion
+from mirror.cluster.catalog_expansion import CatalogExpansion
 from mirror.engine.run_state import Run
 from mirror.errors import Denied
 from mirror.events import ImageSettled, RepositoriesFound, Status
