@@ -1,5 +1,6 @@
-"""What is done with the pairs of a run: each in its turn, and every one settled in the end."""
+"""Processing of the pairs of a run: one task for each, and exactly one outcome."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
@@ -37,7 +38,7 @@ class Image(Protocol):
 _I = TypeVar("_I", bound=Image)
 
 
-class PairProcessing(Generic[_I]):
+class PairProcessing(ABC, Generic[_I]):
     """What is done with the pairs of a run; every one is settled, however this is left."""
 
     def __init__(self, run: Run, observer: Observer) -> None:
@@ -50,13 +51,13 @@ class PairProcessing(Generic[_I]):
         self._around = anyio.CancelScope()
         self._tasks: TaskGroup
 
+    @abstractmethod
     def begin(self, pair: Pair) -> _I:
-        """Return what works on a pair."""
-        raise NotImplementedError
+        """Return the copy or the verification of a pair, not yet begun."""
 
+    @abstractmethod
     async def process(self, image: _I) -> tuple[Status, MirrorError | None]:
-        """Work on a pair, and return how that ended; raise MirrorError if it failed."""
-        raise NotImplementedError
+        """Process a pair, and return how that ended; raise MirrorError if it failed."""
 
     def ended(self, pair: Pair, outcome: ImageSettled) -> None:
         """Note how a pair ended."""
