@@ -129,7 +129,7 @@ class _ClusterRun:
         """Whether a unit may have been closed, or a worker may have come."""
 
     async def carry_out(self, pruned: Sequence[Rule]) -> Plan | None:
-        """Carry it out; however this is left every image has been told of.
+        """Carry it out; however this is left, every image has an outcome.
 
         In the end what has left its source of the ``pruned`` rules is deleted.
         """
@@ -240,7 +240,7 @@ class _ClusterRun:
         """Wait for the end of a unit, however often it has to be run."""
         error = await future.exception()
         if unit not in self._futures:
-            return  # nobody wants it any more
+            return  # it is not wanted any more
         if error is not None:
             self._ended.append((unit, _failure(error)))
         elif future.cancelled():
@@ -275,7 +275,7 @@ class _ClusterRun:
         self._post.collect()
 
     async def _mind(self) -> None:
-        """Look from time to time whether there is somebody to do the work."""
+        """Look from time to time whether there are workers."""
         last_seen = anyio.current_time()
         while True:
             await anyio.sleep(_LOOK)

@@ -44,6 +44,6 @@ class Replies:
                         tasks.start_soon(self._send, address, reply)
 
     async def _send(self, address: str, reply: CoordinatorReply) -> None:
-        # A worker that is gone by now needs no answer, and one that hangs keeps nobody waiting.
+        # A worker that is gone by now needs no answer, and one that hangs holds up no other.
         with anyio.move_on_after(_TIMEOUT):
             await self._client.run(worker.hear, reply, workers=[address], on_error="ignore")

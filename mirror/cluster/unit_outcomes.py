@@ -61,10 +61,10 @@ class UnitOutcomes:
         known.moving.clear()
 
     def take(self, unit: int, attempt: str, event: Event) -> Iterator[Event]:
-        """Take what somebody who runs a unit tells."""
+        """Take an event from an attempt of a unit."""
         known = self._units[unit]
         if attempt != known.attempt:
-            return  # somebody else does that by now
+            return  # another attempt runs it by now
         match event:
             case ImagesFound():
                 known.found += event.count

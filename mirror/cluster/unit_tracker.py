@@ -171,7 +171,7 @@ class UnitTracker:
         return count
 
     def give_up(self) -> None:
-        """Settle everything as deferred that was not told of."""
+        """Settle every image that has no outcome as deferred."""
         self.defer()
         for running in list(self._running.values()):
             self._settle(running.unit, Status.DEFERRED)

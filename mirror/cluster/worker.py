@@ -36,7 +36,7 @@ from mirror.wire.proxy import Proxies
 _BETWEEN_NEWS = 0.2
 # Events of one piece of news, at most.
 _EVENTS = 500
-# Bytes of a blob for which it is worth asking whether somebody else brings it: to ask takes as
+# Bytes of a blob for which it is worth asking whether another worker copies it: to ask takes as
 # long as to upload these, about.
 _WORTH_ASKING = 128 * 1024
 # Seconds in which logins must come that were promised.
@@ -97,7 +97,7 @@ class ActiveUnit:
         self._sent = 0
         self._traffic = Traffic()
         self._told = 0
-        """Bytes that the news have told of."""
+        """Bytes that were reported."""
         self._events: list[Event] = []
         self._requests: Counter[tuple[str, str]] = Counter()
         self._asks: list[Blob] = []
@@ -178,7 +178,7 @@ class ActiveUnit:
             self._send()
 
     async def _report(self) -> None:
-        """Send news as they come; end the work if nobody wants it any more."""
+        """Send news as they come; end the work if it is not wanted any more."""
         while True:
             await anyio.sleep(_BETWEEN_NEWS)
             if self._events or self._requests or self._traffic.moved > self._told:
@@ -187,7 +187,7 @@ class ActiveUnit:
                 self._scope.cancel()
 
     def _is_wanted(self) -> bool:
-        """Whether somebody still waits for this: a run that was killed lets go of its tasks."""
+        """Whether the coordinator still waits for this; a killed run lets go of its tasks."""
         task = self._worker.state.tasks.get(self._key)
         released = task is None or task.state in ("cancelled", "released", "forgotten")
         return not released and self._worker.status in _AT_WORK

@@ -1,7 +1,7 @@
 """Misbehaviour on request: what an embedded registry does wrong, to whom and how often."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,7 +21,7 @@ class Fault:
     method: str = ".*"
     path: str = ".*"
     status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     truncate: int | None = None
     reset: int | None = None

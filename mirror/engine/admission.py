@@ -1,6 +1,6 @@
 """Pairs that wait for their turn, a bounded number of them open at a time.
 
-Every destination is promised to one source, and what cannot be opened any more is told of
+Every destination is promised to one source, and pairs that cannot be opened any more end
 as deferred.
 """
 
@@ -35,7 +35,7 @@ class Admission:
     ) -> None:
         """``opened`` begins with a pair, and has `close` called when that is over.
 
-        ``refused`` is told of destinations that were promised to another source.
+        ``refused`` is called with each destination that was promised to another source.
         """
         self._options = options
         self._emit = emit

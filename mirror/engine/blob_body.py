@@ -32,7 +32,7 @@ WHOLE_LIMIT = 64 * 1024
 
 
 class WholeBody:
-    """The bytes of a small blob for whoever writes them, read and checked before they are sent.
+    """The bytes of a small blob for an upload, read and checked before they are sent.
 
     It has the interface of `StreamedBody`, without a stream, notes for resuming, or a time limit.
     """
@@ -111,7 +111,7 @@ class WholeBody:
 
 
 class StreamedBody:
-    """The bytes of a blob for whoever writes them; an async context manager that owns the reading.
+    """The bytes of a blob for an upload; an async context manager that owns the reading.
 
     This is the hot path: one generator and one hash update per chunk
     (`benchmarks/single.py`).  A mismatch is raised in place of the last chunk, so
@@ -157,7 +157,7 @@ class StreamedBody:
         await self._reading.aclose()
 
     async def begin(self) -> None:
-        """Wait for the first bytes; whoever takes them later finds them, or why there are none."""
+        """Wait for the first bytes; `take` returns them later, or raises why there are none."""
         # Nobody waits for this but to take the bytes, so whatever goes wrong is raised there:
         # as an error of the reading, told as such, and not of the session that is being opened.
         try:

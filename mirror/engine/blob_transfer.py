@@ -93,7 +93,7 @@ class BlobTransfer:
         mount_from: Repository | None,
         transfers: Transfers,
     ) -> None:
-        """``mount_from`` may be the destination itself, where nobody has looked for the blob."""
+        """``mount_from`` may be the destination itself, where the blob was not looked for."""
         self._source = source
         self._destination = destination
         self._uploads = destination.uploads

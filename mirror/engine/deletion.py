@@ -5,7 +5,7 @@
                                                  used otherwise? --> the digest is deleted
 
 What was listed some time ago may be wrong by now, so that no tag goes that its source
-still names when it is asked for it.  Every tag is told of once.
+still names when it is asked for it.  Every tag has one outcome.
 """
 
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ class Deletion:
         self._closed = False
 
     async def delete(self, deletions: Iterable[TagDeletion]) -> None:
-        """Delete tags, but those that another mapping has asked for; each is told of."""
+        """Delete tags, except those that were asked for before; emit the outcome of each."""
         fresh = [one for one in deletions if self._known.setdefault(one.reference, one) is one]
         for one in fresh:
             self.usages.expect_gone(one.reference)

@@ -114,7 +114,7 @@ class DestinationState:
     ) -> Repository | None:
         """Return where to mount a blob from, at this moment; None to upload it.
 
-        Mounting from the destination itself, where nobody has looked (``look``), finds a
+        Mounting from the destination itself, where the blob was not looked for (``look``), finds a
         blob that is there, and opens the session that is needed if it is not: a HEAD
         saved either way.
         """

@@ -1,7 +1,7 @@
 """From mappings to pairs: catalogs and tag lists say what ``*`` stands for.
 
 What belongs to other shares of the work is passed over, and what is not known when the run is
-cut short is told of as deferred.
+cut short is deferred.
 """
 
 from collections import deque

@@ -25,7 +25,7 @@ class ExtraTags:
         """See `mirror.engine.expansion.Observer`; nothing follows from it here."""
 
     def unlisted(self, rule: Rule) -> None:
-        """See `mirror.engine.expansion.Observer`; what is not known to be gone is not told of."""
+        """See `mirror.engine.expansion.Observer`; what may be there is not reported."""
 
     def failed(self, destination: Reference) -> None:
         """See `mirror.engine.expansion.Observer`; nothing follows from it here."""
@@ -43,7 +43,7 @@ class ExtraTags:
     ) -> None:
         """Tell of tags that no source has, now that all mappings are known.
 
-        ``claims`` says whether a source was to bring a tag, ``failed`` is told of mappings
+        ``claims`` says whether a source was to bring a tag, ``failed`` says whether mappings
         whose destination cannot be listed.
         """
 
@@ -70,7 +70,7 @@ async def _surplus(
     try:
         there = (await run.listings.tags(repository, Side.DESTINATION)).names
     except NotFound:
-        return []  # whatever should be there is told of as missing
+        return []  # whatever should be there is reported as missing
     here = set(tags)
     # What tags stand for at a registry without lists is compared as what it is.
     own = (tag for tag in covered(rule, there) if tag not in here and not is_digest_tag(tag))

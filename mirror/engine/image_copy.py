@@ -239,7 +239,7 @@ class ImageCopy:
             missing.append(digest)
 
     async def _complete_referrers(self, image: Manifest | Descriptor) -> None:
-        """Bring what refers to an image that is there."""
+        """Copy the referrers of an image that is there."""
         referrers = await self._find_referrers(image) if self._options.referrers else None
         if referrers is None:
             return
@@ -248,7 +248,7 @@ class ImageCopy:
         await copy_referrers(self._run, self._route, image.digest, referrers)
 
     async def _copy(self, manifest: Manifest) -> None:
-        """Bring a manifest: what it names, itself, what refers to it, and the tag last."""
+        """Copy a manifest: what it names, itself, its referrers, and the tag last."""
         run, route, tag = self._run, self._route, self._destination.tag
         self._named = manifest.digest
         list_of = subject_of(tag) if tag is not None and self._options.referrers else None

@@ -118,7 +118,7 @@ class Pruner:
         self._failed.add(destination.repository)
 
     async def prune(self) -> None:
-        """Delete what is to go, now that all else is over; every group is told of."""
+        """Delete what is to go, now that all else is over; emit the outcome of every group."""
         async with together() as tasks:
             for group in self._grouped():
                 tasks.start_soon(self._prune_group, group)

@@ -28,7 +28,7 @@ Unlisted = dict[Digest, tuple[Descriptor, ...]]
 async def wanted_referrers(
     run: Run, route: Route, image: Descriptor | Manifest, tag: str | None, *, required: bool
 ) -> ReferrerSearch | None:
-    """Return what refers to an image and is to be copied with it; None if that is nothing.
+    """Return the referrers that are to be copied with an image; None if there are none.
 
     Of an image whose referrers were brought in this run, it is nothing.  Raises
     NothingRefers if something is required.
@@ -47,7 +47,7 @@ async def wanted_referrers(
 
 
 async def copy_referrers(run: Run, route: Route, image: Digest, referrers: ReferrerSearch) -> None:
-    """Have at the destination what refers to an image, and have its registry know of it."""
+    """Copy the referrers of an image, and have the destination list them."""
     unlisted: Unlisted = {}
     async with together() as tasks:
         for subject, found in referrers.lists.items():
@@ -67,7 +67,7 @@ async def _copy_list(
     referrers: dict[Digest, Descriptor],
     unlisted: Unlisted,
 ) -> None:
-    """Copy what is not in the destination's list of what refers to a subject."""
+    """Copy the referrers that the destination does not list for a subject."""
     listed = await run.destination.referrers(route.destination, subject)
     there = {one.digest for one in listed.referrers}
     missing = tuple(one for digest, one in referrers.items() if digest not in there)

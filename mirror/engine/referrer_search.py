@@ -2,7 +2,7 @@
 
 Registries have it in lists of their own, behind tags that stand for such lists,
 and behind tags of cosign; the tags are told by the repository's tag list, which
-is read once.  Everything is asked about once, so that what refers to each other
+is read once.  Everything is asked about once, so that manifests that refer to each other
 in a circle ends.  Distribution specification 1.1, "Listing Referrers".
 """
 
@@ -71,7 +71,7 @@ class _Search:
         self._followed: set[Digest] = set()
 
     def follow(self, one: Descriptor | Manifest) -> None:
-        """Ask what refers to a manifest, and to what it lists."""
+        """Ask for the referrers of a manifest and of its children."""
         if one.digest in self._followed:
             return
         self._followed.add(one.digest)

@@ -133,7 +133,7 @@ class _Requests:
     async def referrers(
         self, repository: Repository, subject: Digest, fallback: Fallback = Fallback.INSTEAD
     ) -> ReferrerList:
-        """Return what refers to a manifest."""
+        """Return the referrers of a manifest."""
         return await self._ask(
             Rank.READ, repository, lambda client: client.referrers(subject, fallback),
             "referrers", subject, fallback,

@@ -39,7 +39,7 @@ async def copy(
 ) -> Plan | None:
     """Copy what the rules say, and emit every step; return the plan of a dry run.
 
-    Without a keychain everything is done as nobody in particular; without a
+    Without a keychain everything is asked for without a login; without a
     ``backoff`` failures are waited out by the clock on the wall.  Every image is
     settled exactly once, also when this is cancelled.  What is remembered is as the
     ledger says that the options name, or else as ``recall`` does.

@@ -45,7 +45,7 @@ class Turn:
     content: str = ""
     """The blob that it moves, so that transfers of one blob start together; or empty."""
     withdrawn: bool = False
-    """Whether nobody waits for it any more."""
+    """Whether it was given up."""
     lane: "_Lane | None" = None
 
 
@@ -72,7 +72,7 @@ class Schedule:
     pushes back, and at most ``registries`` registries are worked on at once, though a
     copy always gets its two.  Bodies leave a quarter of a registry's slots, at most
     eight, to small requests, which would starve behind layers.  Who shares a registry
-    with others leaves them their share of it, so that nobody waits behind a slow
+    with others leaves them their share of it, so that none waits behind a slow
     destination of another.
     """
 
@@ -153,7 +153,7 @@ class Schedule:
         self._limits[registry].push_back(now)
 
     def lend(self, registry: Registry) -> bool:
-        """Occupy one more slot for what moves a body already, if nobody waits for one."""
+        """Occupy one more slot for what moves a body already, if no request waits for one."""
         window = self._limits[registry]
         if self._busy[registry] >= window.size or self._bulky[registry] >= window.bulk:
             return False

@@ -1,7 +1,7 @@
 """Work that several ask for at the same time, done once.
 
 No class here keeps what came of it: who asks after the work has ended does it again, and
-what is worth remembering is remembered by whoever did it.
+callers remember what is worth remembering.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
@@ -28,7 +28,7 @@ class SingleFlight:
         self._flights: dict[Hashable, _Caller] = {}
 
     async def do(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what ``ask`` returns or raises, or did for somebody else meanwhile."""
+        """Return or raise what ``ask`` does, or did for another caller meanwhile."""
         while (flight := self._flights.get(key)) is not None:
             if flight.over is None:
                 flight.over = anyio.Event()

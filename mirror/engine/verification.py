@@ -2,7 +2,7 @@
 
     what the source names is read, and everything below it
     --each manifest and blob--> there / missing / something else
-    --what refers to it, if that is wanted--> the same
+    --referrers, if they are wanted--> the same
 
 What was found in a repository is not looked for again in the same run.
 """
@@ -131,7 +131,7 @@ class Verification:
         return await run.source.manifest(source, left.digest)
 
     async def _expect(self, root: Manifest) -> None:
-        """Look for the image, and for what refers to it if that is wanted."""
+        """Look for the image, and for its referrers if they are wanted."""
         tag, options = self.pair.destination.tag, self._run.options
         if tag is not None and root.digest.algorithm != _CANONICAL:
             # A tag names what it names by this one.

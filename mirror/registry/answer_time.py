@@ -20,7 +20,7 @@ class PendingAnswer(Protocol):
     """An answer that is waited for."""
 
     def give_up(self) -> None:
-        """Close its connection, so that whoever reads it gets an error."""
+        """Close its connection, so that its reader gets an error."""
         ...
 
 

@@ -238,7 +238,7 @@ class Client:
     async def delete(self, reference: Reference) -> bool:
         """Delete a tag or a manifest; False if the registry deletes no tags.
 
-        Afterwards it is not there, whoever deleted it.
+        Afterwards it is not there, also if another client deleted it.
         """
         with self._work.doing("deleting", reference.target):
             async with self._send(ask_delete_manifest(self._repository, reference.target)) as reply:
@@ -265,7 +265,7 @@ class Client:
     async def referrers(
         self, subject: Digest, fallback: Fallback = Fallback.INSTEAD
     ) -> ReferrerList:
-        """Return what refers to a manifest: the registry's list, or the tag that stands for it."""
+        """Return the referrers of a manifest: the registry's list, or the fallback tag."""
         with self._work.doing("listing the referrers", str(subject)):
             listed = self._known.lists_referrers
             asking = Referrers(self._repository, subject, listed=listed, fallback=fallback)

@@ -53,7 +53,7 @@ class RegistryClients:
     ) -> None:
         """Log in at destinations to read only, unless ``writes``."""
         self.backoff = backoff or Backoff(options.retries)
-        """How failures are waited out, here and by whoever begins something again."""
+        """How failures are waited out, here and in the engine."""
         self._options = options
         self._writes = writes
         self._keychain = keychain

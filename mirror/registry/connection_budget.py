@@ -1,4 +1,4 @@
-"""The connections to a registry that nobody else needs."""
+"""The connections to a registry that are free for parallel downloads."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -17,7 +17,7 @@ class SlotSource(Protocol):
     """Who decides how many requests are in flight."""
 
     def lend(self, registry: Registry) -> bool:
-        """Occupy a slot of a registry, if nobody waits for one."""
+        """Occupy a slot of a registry, if no request waits for one."""
         ...
 
     def give_back(self, registry: Registry) -> None:

@@ -64,7 +64,7 @@ class FanOut:
         return _Tap(shared, open_at)
 
     def distrust(self, repository: Repository, digest: Digest) -> None:
-        """Let nobody else join a reading that gave something else than the blob."""
+        """Close a reading to further readers, since its bytes were not the blob's."""
         if (shared := self._shared.pop((repository, digest), None)) is not None:
             shared.forget()
 
@@ -87,7 +87,7 @@ class _Shared:
         """All that was read, as long as it is little; None once that is too much."""
         self._chunks = open_at(0)
         self.over: Callable[[], object] = lambda: None
-        """Called when nobody can join any more."""
+        """Called when no reader can join any more."""
         self.held: Callable[[int], object] = lambda _: None
         """Called with how many bytes more, or less, are kept for who joins."""
         self._grace = grace
@@ -97,7 +97,7 @@ class _Shared:
         self._head_size = 0
 
     def forget(self) -> None:
-        """Keep nothing any more, so that nobody can join."""
+        """Keep nothing any more, so that no reader can join."""
         if self.head is not None:
             self.head = None
             self.held(-self._head_size)

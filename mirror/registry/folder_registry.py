@@ -71,7 +71,7 @@ class Folder(Protocol):
         ...
 
     def referrers(self, subject: Digest, /) -> bytes | None:
-        """Return an index of what refers to a manifest; None if it keeps no such lists."""
+        """Return an index of the referrers of a manifest; None if it keeps no such lists."""
         ...
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ class FolderRegistry:
 
 
 def _is(digest: Digest, path: Path) -> bool:
-    """Whether a file's content is what it is called; nobody else looks at what is linked."""
+    """Whether a file's content is what it is called; a linked file is checked nowhere else."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, digest.algorithm).hexdigest() == digest.hex
 

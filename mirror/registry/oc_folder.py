@@ -71,11 +71,11 @@ class OcFolder:
         return folder / f".partial-{uuid.uuid4().hex}"
 
     def take(self, partial: Path, digest: Digest) -> None:
-        """Make a file a blob; nobody sees it before it is whole."""
+        """Make a file a blob; it is not seen before it is whole."""
         settle(partial, self.blob(digest))
 
     def referrers(self, _: Digest, /) -> bytes | None:
-        """Return None: tags stand for the lists of what refers to a manifest."""
+        """Return None: fallback tags hold the lists of referrers."""
         return None
 
     def close(self) -> None:

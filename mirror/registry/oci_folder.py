@@ -27,7 +27,7 @@ from mirror.image.manifest import ACCEPTED, OCI_INDEX, SIZE_LIMIT, Descriptor, M
 # A large index.json is not written for each name, but once in so many seconds.
 _LARGE = 500
 _INTERVAL = 1.0
-# Seconds after which nobody writes any more to a file that is not whole.
+# Seconds after which no process still writes to a file that is not whole.
 _GIVEN_UP = 3600.0
 
 _Change = Callable[[LayoutIndex], None]
@@ -96,13 +96,13 @@ class OciFolder:
         return self._root / "blobs" / f".partial-{uuid.uuid4().hex}"
 
     def take(self, partial: Path, digest: Digest) -> None:
-        """Make a file a blob; nobody sees it before it is whole."""
+        """Make a file a blob; it is not seen before it is whole."""
         path = self.blob(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         settle(partial, path)
 
     def referrers(self, subject: Digest, /) -> bytes | None:
-        """Return an index of what refers to a manifest."""
+        """Return an index of the referrers of a manifest."""
         self._read()
         listed = list(self._referrers.get(subject, {}).values())
         return msgspec.json.encode(

@@ -95,7 +95,7 @@ class Transport:
     async def open_ahead(self, url: str, count: int) -> None:
         """Open a connection to an origin, unless so many stand, those in use included.
 
-        Nothing is sent.  Why it could not be opened is told to whoever needs it.
+        Nothing is sent.  If it cannot be opened, the request that needs it fails.
         """
         assert self._session is not None, "a transport is entered before it is used"
         origin = URL(url, encoded=True)

@@ -78,7 +78,7 @@ class Reply:
     link: str = ""
     """Every Link header, joined by commas."""
     redirected: bool = False
-    """Whether somebody else answers, to whom the registry sent us."""
+    """Whether another host answers, to which the registry redirected."""
     attempts: int = 1
     """How often the request was sent until this came."""
 

@@ -116,7 +116,7 @@ class Referrers:
         return _State.READING if self._fallback is Fallback.BESIDES else _State.OVER
 
     def _is_subject(self, content: bytes) -> bool:
-        """Whether this is no list of what refers to the subject but itself, by another name."""
+        """Whether this is not a list of referrers but the subject itself, by another name."""
         return Digest.of(content, self._subject.algorithm) == self._subject
 
     def _listed(self, reply: Reply, content: bytes) -> bool:

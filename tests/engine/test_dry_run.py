@@ -10,7 +10,7 @@ from mirror.demo.images import CONFIG, Blob, catalog, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.dry_run import Plan, RegistryPlan
 from mirror.engine.run import copy
-from mirror.events import Pruning, Status, Traffic
+from mirror.events import Landing, Pruning, Status, Traffic
 from mirror.image.digest_tag import fallback_tag
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.rule_options import Prune, RuleOptions
@@ -71,7 +71,8 @@ async def forecast_and_run(
     done, _ = await carried_out(dry_run=False)
 
     assert found.requests(forecast.requests) == done.requests
-    assert sum(one.bytes_read for one in found.registries.values()) == done.blob_bytes["copied"]  # type: ignore[index]
+    read = sum(one.bytes_read for one in found.registries.values())
+    assert read == done.blob_bytes[Landing.COPIED]
     assert sum(one.manifests for one in found.registries.values()) == done.manifests_pushed
     assert forecast.statuses[Status.PLANNED] == done.statuses[Status.COPIED]
     assert forecast.pruned[Pruning.PLANNED] == done.pruned[Pruning.PRUNED]

@@ -11,6 +11,7 @@ from mirror.image.platform import Platform
 from mirror.image.reference import Repository
 from mirror.image.selection import Selection
 from tests.engine.world import (
+    Break,
     CopyBlob,
     FindBlob,
     FindRepository,
@@ -338,7 +339,7 @@ def test_foreign_layers_stay_where_they_are() -> None:
     assert world.acts() == ["put d.io/a:1"]
 
 
-def broken(error: MirrorError, kind: type[Task], word: str = "") -> object:
+def broken(error: MirrorError, kind: type[Task], word: str = "") -> Break:
     return lambda task: error if isinstance(task, kind) and word in str(task) else None
 
 
@@ -346,7 +347,7 @@ def test_one_broken_image_does_not_stop_another() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
     world.image("y", name="s.io/b:1")
-    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)
 
     images = {image.source: image.status for image in world.mirror("s.io/*=d.io/*")}
 
@@ -361,7 +362,7 @@ def test_a_failure_reaches_every_image_that_needs_what_failed() -> None:
     world.index(shared, world.image("y"), name="s.io/a:2")
     world.image("y", name="s.io/a:3")
     error = NetworkError("gone")
-    world.breaks = broken(error, CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+    world.breaks = broken(error, CopyBlob, Digest.of(b"x").hex)
 
     images = world.mirror("s.io/a=d.io/a")
 
@@ -420,7 +421,7 @@ def test_who_may_not_look_may_still_push(kind: type[Task]) -> None:
     world.image("x", name="s.io/a:1")
     if kind is FindBlob:
         world.there["d.io/a:1"] = world.image("y").digest
-    world.breaks = broken(Denied("403"), kind)  # type: ignore[assignment]
+    world.breaks = broken(Denied("403"), kind)
 
     images = world.mirror("s.io/a:1=d.io/a", skip_mount=kind is FindRepository)
     assert [i.status for i in images] == [Status.COPIED]
@@ -447,7 +448,7 @@ def test_one_content_from_two_places_may_go_to_one_digest() -> None:
 def test_what_was_seen_and_then_vanished_is_no_missing_source() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
-    world.breaks = broken(NotFound("404"), ReadManifest)  # type: ignore[assignment]
+    world.breaks = broken(NotFound("404"), ReadManifest)
 
     assert [i.status for i in world.mirror("s.io/a:1=d.io/a", skip_missing=True)] == [Status.FAILED]
 
@@ -456,7 +457,7 @@ def test_what_was_seen_and_then_vanished_is_no_missing_source() -> None:
 def test_an_error_anywhere_is_one_failure_of_the_image(kind: type[Task]) -> None:
     world = World()
     world.index(world.image("x"), name="s.io/a:1")
-    world.breaks = broken(NetworkError("gone"), kind)  # type: ignore[assignment]
+    world.breaks = broken(NetworkError("gone"), kind)
 
     images = world.mirror("s.io/a:1=d.io/a")
 
@@ -467,7 +468,7 @@ def test_an_error_while_looking_is_a_failure_too() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
     world.there["d.io/a:1"] = world.image("y").digest
-    world.breaks = broken(NetworkError("gone"), FindBlob)  # type: ignore[assignment]
+    world.breaks = broken(NetworkError("gone"), FindBlob)
 
     assert [i.status for i in world.mirror("s.io/a:1=d.io/a")] == [Status.FAILED]
 
@@ -483,7 +484,7 @@ def test_a_missing_source_is_skipped_only_if_that_was_asked_for(line: str) -> No
 def test_a_missing_blob_is_never_skipped() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
-    world.breaks = broken(NotFound("404"), CopyBlob)  # type: ignore[assignment]
+    world.breaks = broken(NotFound("404"), CopyBlob)
 
     assert [i.status for i in world.mirror("s.io/a:1=d.io/a", skip_missing=True)] == [Status.FAILED]
 
@@ -655,7 +656,7 @@ def test_what_only_a_failed_image_needs_is_dropped() -> None:
             await anyio.sleep_forever()
 
     world.before = hold
-    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)  # type: ignore[assignment]
+    world.breaks = broken(NetworkError("gone"), CopyBlob, Digest.of(b"x").hex)
 
     (image,) = world.mirror("s.io/a:1=d.io/a")
 
@@ -689,7 +690,7 @@ def test_what_another_image_needs_too_is_not_dropped_with_a_failed_one() -> None
 def test_a_registry_that_lags_is_waited_for_longer_each_time() -> None:
     world = World()
     world.image("x", name="s.io/a:1")
-    world.breaks = broken(Incomplete("blob unknown"), PutManifest)  # type: ignore[assignment]
+    world.breaks = broken(Incomplete("blob unknown"), PutManifest)
 
     (image,) = world.mirror("s.io/a:1=d.io/a")
 

@@ -18,7 +18,7 @@ def first_page(tags: list[str] | None, *links: str) -> Fault:
     """Answer the first question for tags with these, and with Link header lines."""
     body = json.dumps({"name": "a", "tags": tags}).encode()
     headers = CIMultiDict([("Content-Type", "application/json"), *(("Link", one) for one in links)])
-    return Fault("GET", "/a/tags/list", 200, headers, body)  # type: ignore[arg-type]
+    return Fault("GET", "/a/tags/list", 200, headers, body)
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ class World:
         self.slept.append(seconds)
         await anyio.lowlevel.checkpoint()
 
-    async def answer(self, task: Task) -> Any:
+    async def answer(self, task: Task) -> Any:  # what the answer is depends on the task
         """Take a task, record it, and answer it a moment later."""
         await anyio.lowlevel.checkpoint()
         if self.before is not None:
