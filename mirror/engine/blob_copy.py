@@ -8,8 +8,9 @@ However many manifests wait for it, it is brought once; the first upload to a re
 alone, so that other repositories mount what it brought.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from mirror.effort import current_effort
 from mirror.engine.run_state import Route, Run
@@ -20,32 +21,31 @@ from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 
 
-async def copy_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
-    """Have a blob at the destination; return whether it had to be brought.
+async def copy_blob(run: Run, route: Route, blob: Descriptor) -> bool:
+    """Have a blob at the destination; return whether it had to be copied.
 
-    ``refused`` says that the registry does not have it, whatever it said before: then it is
-    looked for in any case, and not mounted.  Raises MirrorError if it cannot be brought.
+    Raises MirrorError if it cannot be copied.
     """
     if run.known.has_blob(route.destination, blob.digest):
         return False
+    return await run.contents.do(
+        blob_key(route, blob), partial(bring_blob, run, route, blob),
+        partial(is_of_other_source, route.source),
+    )  # fmt: skip
+
+
+def blob_key(route: Route, blob: Descriptor) -> Hashable:
+    """Return what two must have in common so that one copy of a blob serves both."""
     # Of two that promise different things of one digest, at most one is right.
-    key = route.destination, blob.digest, blob.size, blob.urls
-    started = False
-
-    async def bring() -> bool:
-        nonlocal started
-        started = True
-        return await _bring(run, route, blob, refused=refused)
-
-    while True:
-        try:
-            return await run.blobs.do(key, bring)
-        except MirrorError as error:
-            if started or not is_of_other_source(error, route.source):
-                raise
+    return "blob", route.destination, blob.digest, blob.size, blob.urls
 
 
-async def _bring(run: Run, route: Route, blob: Descriptor, *, refused: bool) -> bool:
+async def bring_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
+    """Find, mount or stream a blob that is not known to be there; return if it was copied.
+
+    ``refused`` says that the registry does not have it, whatever it said before: then it is
+    looked for in any case, and not mounted.
+    """
     known, destination = run.known, route.destination
     exists = known.exists(destination)
     if refused or (exists and not run.options.force):
@@ -105,11 +105,11 @@ async def replace_blob(run: Run, route: Route, blob: Descriptor, *, spoiled: boo
     What is something else there must not be taken from there again.
     """
 
-    async def bring() -> bool:
+    async def copy() -> bool:
         await copy_missing_blob(run, route, blob, mountable=not spoiled)
         return True
 
-    await run.blobs.do((route.destination, blob.digest, spoiled), bring)
+    await run.contents.do(("replacement", route.destination, blob.digest, spoiled), copy)
 
 
 @asynccontextmanager
@@ -117,7 +117,7 @@ async def _at_once() -> AsyncIterator[None]:
     yield
 
 
-def is_of_other_source(error: MirrorError, source: Repository) -> bool:
+def is_of_other_source(source: Repository, error: Exception) -> bool:
     """Whether an error says nothing of this source, since another one did it wrong."""
-    place = error.place
+    place = error.place if isinstance(error, MirrorError) else None
     return place is not None and place.side is Side.SOURCE and not place.is_in(str(source))

@@ -8,7 +8,7 @@ import anyio
 from mirror.effort import current_effort
 from mirror.engine.blob_attempts import BlobAttempts
 from mirror.engine.blob_body import WHOLE_LIMIT, StreamedBody, Throttle, WholeBody
-from mirror.engine.concurrency import beside, finish_soon
+from mirror.engine.concurrency import finish_soon
 from mirror.errors import MirrorError, NotFound, RegistryError
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
@@ -150,14 +150,10 @@ class BlobTransfer:
 
     async def _open(self, upload: Upload, body: AnyBody) -> None:
         """Open a session; the source is asked meanwhile, if the blob will surely be needed."""
-        opening = partial(finish_soon, partial(self._uploads.open, upload), _OPEN_GRACE)
         sure = self._mount_from is None and self._blob.size
         # Of several who share a reading, one that is refused would break it off for the others.
-        if sure and not self._source.shares:
-            async with beside(body.begin, finish=True):
-                await opening()
-        else:
-            await opening()
+        meanwhile = body.begin if sure and not self._source.shares else None
+        await finish_soon(partial(self._uploads.open, upload), _OPEN_GRACE, meanwhile)
 
     async def _send(self, upload: Upload, body: AnyBody) -> None:
         """Send the blob into an open session, and go on where it breaks off if that is known."""

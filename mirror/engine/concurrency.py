@@ -64,14 +64,20 @@ async def beside(
         raise failure
 
 
-async def finish_soon(work: Callable[[], Coroutine[object, None, None]], seconds: float) -> None:
+async def finish_soon(
+    work: Callable[[], Coroutine[object, None, None]],
+    seconds: float,
+    meanwhile: Callable[[], Awaitable[object]] | None = None,
+) -> None:
     """Do the work; when cancelled meanwhile, let it go on for at most so many seconds.
 
     A request that makes something on the other side is cut off either before it
     was sent or after its answer was read, never between the two, as far as the
-    grace allows.  The cancellation goes on once the work has ended.
+    grace allows.  The cancellation goes on once the work has ended.  What is done
+    ``meanwhile`` is waited for too, unless the work fails.
     """
     shield = anyio.CancelScope(shield=True)
+    beside = anyio.CancelScope()
     failure: Exception | None = None
     ended = anyio.Event()
 
@@ -82,11 +88,15 @@ async def finish_soon(work: Callable[[], Coroutine[object, None, None]], seconds
                 await work()
             except Exception as error:  # noqa: BLE001 - raised below, without a group around it
                 failure = error
+                beside.cancel()
         ended.set()
 
-    async with anyio.create_task_group() as group:
+    async with together() as group:
         group.start_soon(shielded)
         try:
+            if meanwhile is not None:
+                with beside:
+                    await meanwhile()
             await ended.wait()
         finally:
             shield.deadline = anyio.current_time() + seconds if not ended.is_set() else math.inf

@@ -3,13 +3,14 @@
 Manifests that several images name are brought once.
 """
 
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from functools import partial
+
 from mirror.effort import current_effort, note_attempts
-from mirror.engine.blob_copy import copy_blob, is_of_other_source
-from mirror.engine.concurrency import together
+from mirror.engine.blob_copy import blob_key, bring_blob, copy_blob, is_of_other_source
 from mirror.engine.run_state import Route, Run
 from mirror.errors import (
     Incomplete,
-    MirrorError,
     NotFound,
     Place,
     RegistryError,
@@ -24,47 +25,10 @@ _REPAIRS = 4
 _NOT_SPARSE = "The registry wants every child that an index names: leave out --keep-manifest-list."
 
 
-async def copy_manifest(run: Run, route: Route, child: Descriptor, depth: int) -> bool:
-    """Have a manifest at the destination by its digest, with everything below it.
-
-    Return whether it was not known to be there.  What is listed under a type that is
-    unknown, and turns out to be no manifest, is brought as the blob it is.
-    """
-    if run.known.has_manifest(route.destination, child.digest):
-        return False
-    started = False
-
-    async def bring() -> None:
-        nonlocal started
-        started = True
-        await _bring(run, route, child, depth)
-
-    while True:
-        try:
-            await run.manifests.do((route.destination, child.digest), bring)
-        except MirrorError as error:
-            if started or not is_of_other_source(error, route.source):
-                raise
-        else:
-            return True
-
-
-async def _bring(run: Run, route: Route, child: Descriptor, depth: int) -> None:
-    try:
-        manifest = await run.source.manifest(route.source, child.digest)
-    except NotFound:
-        if not child.may_be_blob:
-            raise
-        await copy_blob(run, route, child)
-        return
-    await copy_contents(run, route, manifest, depth)
-    await put_complete(run, route, manifest, by_digest(route.destination, manifest), depth)
-
-
 async def copy_contents(
     run: Run, route: Route, manifest: Manifest, depth: int = 0, *, refused: bool = False
 ) -> bool:
-    """Have everything at the destination that a manifest names; return if anything was brought.
+    """Have everything at the destination that a manifest names; return if anything was copied.
 
     ``refused`` says that the registry misses some of it, so that its blobs are looked for
     even where a mount or the registry itself said that they are there.
@@ -75,25 +39,51 @@ async def copy_contents(
     if depth >= DEPTH_LIMIT and manifest.manifests:
         place = Place(Side.SOURCE, f"{route.source}@{manifest.digest}", "walking the index")
         raise Unsupported(f"more than {DEPTH_LIMIT} indexes within each other").at(place)
-    brought: list[bool] = []
-
-    async def copy_one_blob(blob: Descriptor) -> None:
-        brought.append(await copy_blob(run, route, blob, refused=refused))
-
-    async def copy_child(child: Descriptor) -> None:
-        brought.append(await copy_manifest(run, route, child, depth + 1))
-
     needed = manifest.needed_blobs(foreign=run.options.push_foreign).values()
     blobs = sorted(needed, key=lambda blob: -blob.size)
-    children = {child.digest: child for child in manifest.manifests}.values()
-    async with together() as tasks:
-        for blob in blobs:
-            if not run.known.has_blob(route.destination, blob.digest):
-                tasks.start_soon(copy_one_blob, blob)
-        for child in children:
-            if not run.known.has_manifest(route.destination, child.digest):
-                tasks.start_soon(copy_child, child)
-    return any(brought)
+    return await copy_parts(run, route, blobs, manifest.manifests, depth + 1, refused=refused)
+
+
+async def copy_parts(
+    run: Run,
+    route: Route,
+    blobs: Iterable[Descriptor],
+    manifests: Iterable[Descriptor],
+    depth: int,
+    *,
+    refused: bool = False,
+) -> bool:
+    """Have these blobs and manifests at the destination, side by side; see `copy_contents`.
+
+    What several images lack at the same time is copied once.
+    """
+    known, destination = run.known, route.destination
+    parts: dict[Hashable, Callable[[], Awaitable[bool]]] = {}
+    for blob in blobs:
+        if not known.has_blob(destination, blob.digest):
+            parts[blob_key(route, blob)] = partial(bring_blob, run, route, blob, refused=refused)
+    for one in manifests:
+        if not known.has_manifest(destination, one.digest):
+            key = "manifest", destination, one.digest
+            parts[key] = partial(_copy_manifest, run, route, one, depth)
+    return any(await run.contents.do_all(parts, partial(is_of_other_source, route.source)))
+
+
+async def _copy_manifest(run: Run, route: Route, child: Descriptor, depth: int) -> bool:
+    """Have a manifest at the destination by its digest, with everything below it.
+
+    What is listed under a type that is unknown, and turns out not to be a manifest, is
+    copied as the blob that it is.
+    """
+    try:
+        manifest = await run.source.manifest(route.source, child.digest)
+    except NotFound:
+        if not child.may_be_blob:
+            raise
+        return await copy_blob(run, route, child)
+    await copy_contents(run, route, manifest, depth)
+    await put_complete(run, route, manifest, by_digest(route.destination, manifest), depth)
+    return True
 
 
 async def put_complete(

@@ -9,7 +9,7 @@ Manifests with Subject".
 
 from mirror.effort import current_effort
 from mirror.engine.concurrency import together
-from mirror.engine.manifest_copy import copy_contents, copy_manifest, put_complete
+from mirror.engine.manifest_copy import copy_contents, copy_parts, put_complete
 from mirror.engine.referrer_search import ReferrerSearch, find_referrers
 from mirror.engine.run_state import Route, Run
 from mirror.errors import NothingRefers, Place, Refused, Side
@@ -71,11 +71,9 @@ async def _copy_list(
     listed = await run.destination.referrers(route.destination, subject)
     there = {one.digest for one in listed.referrers}
     missing = tuple(one for digest, one in referrers.items() if digest not in there)
-    async with together() as tasks:
-        for one in missing:
-            # Whatever its list says of it: only manifests refer to something.
-            listed_as = Descriptor(one.digest, one.size, OCI_MANIFEST)
-            tasks.start_soon(copy_manifest, run, route, listed_as, 1)
+    # Whatever their list says of them: only manifests refer to something.
+    manifests = [Descriptor(one.digest, one.size, OCI_MANIFEST) for one in missing]
+    await copy_parts(run, route, (), manifests, 1)
     if missing and not listed.listed:
         unlisted[subject] = missing
 

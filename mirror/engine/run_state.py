@@ -60,10 +60,8 @@ class Run:
         """How mappings are carried out that do not say it themselves."""
         self.known = DestinationState(options, writes=destination.writes)
         self.listings = Listings(source, destination, tasks)
-        self.manifests: SharedWork[None] = SharedWork(tasks)
-        """Manifests on their way to a repository."""
-        self.blobs: SharedWork[bool] = SharedWork(tasks)
-        """Blobs on their way to a repository."""
+        self.contents: SharedWork[bool] = SharedWork(tasks)
+        """Blobs and manifests on their way to a repository, and whether they had to be copied."""
         self.first_uploads = OneFirst(lambda *key: self.known.home(*key) is not None)
         """Lets the first upload of a blob to a registry go alone; the others then mount it."""
         self.list_writers = OneAtATime()

@@ -4,9 +4,9 @@ No class here keeps what came of it: who asks after the work has ended does it a
 callers remember what is worth remembering.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -66,65 +66,131 @@ class _Caller:
         self.attempts = 1
 
 
+Work = Callable[[], Awaitable[T]]
+"""What is done for a key."""
+
+
+def _never(error: Exception) -> bool:
+    return False
+
+
 class SharedWork(Generic[T]):
     """Work that belongs to all who wait for it.
 
-    It runs in a task of its own and is cancelled when the last who waits is.  An error is
-    raised to everybody who waited.
+    Each piece runs in a task of its own and is cancelled when the last who waits is.  An
+    error is raised to everybody who waited.
     """
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._flights: dict[Hashable, _Flight[T]] = {}
 
-    async def do(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of ``work``, or of the call under way for ``key``."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = _Flight()
-            self._tasks.start_soon(partial(self._fly, key, flight, work))
-        effort = current_effort()
-        flight.effort.join(effort)
-        flight.waiting += 1
-        try:
-            await flight.over.wait()
-        finally:
-            flight.waiting -= 1
-            flight.effort.leave(effort)
-            if not flight.waiting and not flight.over.is_set():
-                self._forget(key, flight)
-                flight.scope.cancel()
-        if flight.error is not None:
-            raise flight.error
-        return flight.results[0]
+    async def do(
+        self, key: Hashable, work: Work[T], is_foreign: Callable[[Exception], bool] = _never
+    ) -> T:
+        """Return the result of ``work``, or of the call under way for ``key``; see `do_all`."""
+        return (await self.do_all({key: work}, is_foreign))[0]
 
-    async def _fly(
-        self, key: Hashable, flight: "_Flight[T]", work: Callable[[], Awaitable[T]]
-    ) -> None:
+    async def do_all(
+        self, works: Mapping[Hashable, Work[T]], is_foreign: Callable[[Exception], bool] = _never
+    ) -> list[T]:
+        """Return the results of several pieces side by side, in the order in which they end.
+
+        The first error ends the wait for all of them.  One that ``is_foreign``, since the
+        work of another caller failed for reasons of its own, has this caller's work tried.
+        """
+        waiter = _Waiter[T]()
+        try:
+            own = {key for key, work in works.items() if self._join(waiter, key, work)}
+            results: list[T] = []
+            while waiter.flights:
+                flight = await waiter.next()
+                if flight.error is None:
+                    results.append(flight.result)
+                elif flight.key in own or not is_foreign(flight.error):
+                    raise flight.error
+                elif self._join(waiter, flight.key, works[flight.key]):
+                    own.add(flight.key)
+            return results
+        finally:
+            for flight in list(waiter.flights):
+                self._leave(waiter, flight)
+
+    def _join(self, waiter: "_Waiter[T]", key: Hashable, work: Work[T]) -> bool:
+        """Wait for the work under way for a key; return whether it had to be begun."""
+        flight = self._flights.get(key)
+        if begun := flight is None:
+            flight = self._flights[key] = _Flight(key)
+            self._tasks.start_soon(self._fly, flight, work)
+        flight.effort.join(waiter.effort)
+        flight.waiters.append(waiter)
+        waiter.flights.add(flight)
+        return begun
+
+    def _leave(self, waiter: "_Waiter[T]", flight: "_Flight[T]") -> None:
+        flight.waiters.remove(waiter)
+        flight.effort.leave(waiter.effort)
+        if not flight.waiters and not flight.over:
+            self._forget(flight)
+            flight.scope.cancel()
+
+    async def _fly(self, flight: "_Flight[T]", work: Work[T]) -> None:
         try:
             with flight.scope, effort_of(flight.effort):
-                flight.results.append(await work())
+                flight.result = await work()
         except Exception as error:  # noqa: BLE001 - raised to everybody who waits
             flight.error = error
         finally:
-            self._forget(key, flight)
-            flight.over.set()
+            self._forget(flight)
+            flight.end()
 
-    def _forget(self, key: Hashable, flight: "_Flight[T]") -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _forget(self, flight: "_Flight[T]") -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
 
 
 class _Flight(Generic[T]):
-    __slots__ = ("effort", "error", "over", "results", "scope", "waiting")
+    """One piece of work under way."""
 
-    def __init__(self) -> None:
-        self.over = anyio.Event()
+    __slots__ = ("effort", "error", "key", "over", "result", "scope", "waiters")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
         self.scope = anyio.CancelScope()
         self.effort = Effort()
-        self.waiting = 0
-        self.results: list[T] = []
+        self.waiters: list[_Waiter[T]] = []
+        self.over = False
+        self.result: T
         self.error: Exception | None = None
+
+    def end(self) -> None:
+        """Let everybody who waits know that it is over."""
+        self.over = True
+        for waiter in self.waiters:
+            waiter.ended.append(self)
+            waiter.ready.set()
+
+
+class _Waiter(Generic[T]):
+    """One who waits for several pieces of work."""
+
+    __slots__ = ("effort", "ended", "flights", "ready")
+
+    def __init__(self) -> None:
+        self.effort = current_effort()
+        self.flights: set[_Flight[T]] = set()
+        self.ended: deque[_Flight[T]] = deque()
+        self.ready = anyio.Event()
+
+    async def next(self) -> _Flight[T]:
+        """Return the next piece of work that is over."""
+        while not self.ended:
+            self.ready = anyio.Event()
+            await self.ready.wait()
+        flight = self.ended.popleft()
+        self.flights.remove(flight)
+        flight.effort.leave(self.effort)
+        return flight
 
 
 class OneFirst:
@@ -138,12 +204,12 @@ class OneFirst:
     @asynccontextmanager
     async def turn(self, *key: Hashable) -> AsyncIterator[None]:
         """Run the block first, alone; or beside others, once another has been first."""
-        lock = self._locks.setdefault(key, anyio.Lock())
-        async with lock:
-            if not self._is_done(*key):
-                yield
-                return
-        self._locks.pop(key, None)
+        if not self._is_done(*key):
+            async with self._locks.setdefault(key, anyio.Lock()):
+                if not self._is_done(*key):
+                    yield
+                    return
+            self._locks.pop(key, None)
         yield
 
 

@@ -84,8 +84,9 @@ class Authorizing:
         return await self._endpoint.open(request.at(url, renewed))
 
     def _scopes(self, request: Request, scope: Scope) -> Scopes:
-        others = () if self._one_scope else tuple(Scope.pull(path) for path in request.reads)
-        return merge((scope, *others))
+        if self._one_scope or not request.reads:
+            return (scope,)
+        return merge((scope, *map(Scope.pull, request.reads)))
 
     async def _login(self, repository: Repository, scopes: Scopes) -> str:
         """Return the Authorization to send, empty for none.

@@ -41,6 +41,7 @@ class BlobReader:
         self._tried = tried
         self._attempts = 1
         self._stream = self._chunks()
+        self._ended = False
         # Who closes may be another than who reads, and reads at this very moment.
         self._turn = anyio.Lock(fast_acquire=True)
 
@@ -52,7 +53,9 @@ class BlobReader:
             return await anext(self._stream)
 
     async def aclose(self) -> None:
-        """Give the connection back; who still reads gets the end."""
+        """Give the connection back; a reader that waits gets the end."""
+        if self._ended:
+            return
         with anyio.CancelScope(shield=True):
             async with self._turn:
                 await self._stream.aclose()
@@ -83,6 +86,7 @@ class BlobReader:
                 self._attempts += 1
                 self._tried(self._attempts)
             else:
+                self._ended = True
                 return
             await self._backoff.sleep(seconds)
 

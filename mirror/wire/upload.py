@@ -198,7 +198,11 @@ def resolve_location(reply: Reply) -> str:
     that just spoke https is a proxy's mistake, and is corrected; so is one that
     lost the port.  Raises RegistryError if it is no address.
     """
-    here, there = urlsplit(reply.url), join(reply.url, reply.headers["Location"])
+    location = reply.headers["Location"]
+    origin_end = reply.url.find("/", len("https://")) + 1
+    if origin_end and location.startswith(reply.url[:origin_end]) and location.isprintable():
+        return location  # the same origin, as nearly always: nothing to resolve
+    here, there = urlsplit(reply.url), join(reply.url, location)
     if here.hostname != there.hostname:
         if (here.scheme, there.scheme) == ("https", "http"):
             raise RegistryError(f"the upload goes on over plain http, at {there.hostname}")

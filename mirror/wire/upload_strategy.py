@@ -7,6 +7,7 @@ and not tried again in the run.  The first request that works stays in use.
 import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import cache
 
 MIB = 1024 * 1024
 # Chunks tried one after the other where a body was too large: the first is what
@@ -109,6 +110,7 @@ _SEEDS = (
 )
 
 
+@cache
 def seed(host: str) -> UploadStrategy:
     """Return what is known of a registry by its name."""
     name = host.partition(":")[0]

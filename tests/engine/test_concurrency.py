@@ -57,3 +57,52 @@ async def _cancel_then_set(begun: anyio.Event, scope: anyio.CancelScope, then: a
     await begun.wait()
     scope.cancel()
     then.set()
+
+
+async def test_what_is_done_meanwhile_is_waited_for() -> None:
+    done = []
+
+    async def work() -> None:
+        done.append("work")
+
+    async def meanwhile() -> None:
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        done.append("meanwhile")
+
+    await finish_soon(work, 1, meanwhile)
+    assert done == ["work", "meanwhile"]
+
+
+async def test_work_that_fails_ends_what_is_done_meanwhile() -> None:
+    cancelled = []
+
+    async def work() -> None:
+        raise KeyError("x")
+
+    async def meanwhile() -> None:
+        try:
+            await anyio.sleep_forever()
+        except BaseException:
+            cancelled.append(1)
+            raise
+
+    with pytest.raises(KeyError):
+        await finish_soon(work, 1, meanwhile)
+    assert cancelled == [1]
+
+
+async def test_what_fails_meanwhile_gives_the_work_its_grace() -> None:
+    done, may_end = [], anyio.Event()
+
+    async def work() -> None:
+        await may_end.wait()
+        done.append(1)
+
+    async def meanwhile() -> None:
+        may_end.set()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await finish_soon(work, 60, meanwhile)
+    assert done == [1]

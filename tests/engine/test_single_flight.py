@@ -194,3 +194,71 @@ async def test_only_one_writes_at_a_time() -> None:
     async with anyio.create_task_group() as tasks:
         for key in "aabba":
             tasks.start_soon(write, key)
+
+
+async def test_of_several_pieces_each_is_done_once_and_all_are_waited_for() -> None:
+    first, second, came = Work(), Work(), list[list[int]]()
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks)
+
+        async def ask() -> None:
+            came.append(await flights.do_all({"a": first, "b": second}))
+
+        tasks.start_soon(ask)
+        tasks.start_soon(ask)
+        await settle()
+        second.go.set()
+        await settle()
+        assert not came
+        first.go.set()
+
+    assert (first.begun, second.begun) == (1, 1)
+    assert came == [[1, 1], [1, 1]]
+
+
+async def test_the_first_error_of_several_pieces_cancels_what_only_this_caller_waits_for() -> None:
+    broken, lonely, wanted = Work(), Work(), Work()
+    broken.error = MirrorError("broken")
+    came = list[int]()
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks)
+
+        async def other() -> None:
+            came.append(await flights.do("wanted", wanted))
+
+        tasks.start_soon(other)
+        await settle()
+        broken.go.set()
+        with pytest.raises(MirrorError, match="broken"):
+            await flights.do_all({"broken": broken, "lonely": lonely, "wanted": wanted})
+        await settle()
+        assert (lonely.cancelled, wanted.cancelled) == (1, 0)
+        wanted.go.set()
+
+    assert came == [1]
+
+
+@pytest.mark.parametrize(("foreign", "begun"), [(True, 1), (False, 0)])
+async def test_who_waited_on_work_that_failed_for_anothers_reasons_tries_its_own(
+    foreign: bool, begun: int
+) -> None:
+    theirs, ours, came = Work(), Work(), list[object]()
+    theirs.error = MirrorError("their source is broken")
+    ours.go.set()
+    async with anyio.create_task_group() as tasks:
+        flights = SharedWork[int](tasks)
+
+        async def ask(work: Work) -> None:
+            try:
+                came.append(await flights.do("key", work, lambda _: foreign))
+            except MirrorError as error:
+                came.append(error)
+
+        tasks.start_soon(ask, theirs)
+        await settle()
+        tasks.start_soon(ask, ours)
+        await settle()
+        theirs.go.set()
+
+    assert (theirs.begun, ours.begun) == (1, begun)
+    assert came == [theirs.error, 1 if foreign else theirs.error]
