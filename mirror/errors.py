@@ -34,81 +34,67 @@
     │   └── Spoiled                a registry says that it received others than we sent
     └── Bug                        a fault of this program            (unsupported)
 
-The number is the process's exit code, the word in brackets the report's error class.
-Errors carry plain values and import nothing, so that every module may raise them.
+The number is the process's exit code, the word in brackets the report's error class.  Errors
+are values: what is learnt of one after it was raised makes another, by `MirrorError.but`.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from typing import ClassVar, Self
+from copy import copy
+from typing import ClassVar, Self, TypedDict, Unpack
+
+from mirror.exit_code import ExitCode
+from mirror.place import Place
 
 
-class ExitCode(IntEnum):
-    """What the process tells its caller."""
+class Facts(TypedDict, total=False):
+    """What is known of an error besides its kind."""
 
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    DIFFERENT = 3
-    UNFINISHED = 5
-    """A deadline, a quota or another run came first."""
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-class Side(StrEnum):
-    """Which end of a copy is meant."""
-
-    SOURCE = "source"
-    DESTINATION = "destination"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an error happened: ``source quay.io/team/app:1: reading the manifest``."""
-
-    side: Side
-    reference: str
-    attempted: str
-
-    def __str__(self) -> str:
-        return f"{self.side} {self.reference}: {self.attempted}"
-
-    def is_in(self, repository: str) -> bool:
-        """Whether it is in a repository, by its full name."""
-        rest = self.reference.removeprefix(repository)
-        return rest != self.reference and rest[:1] in ("", ":", "@")
+    message: str
+    hint: str
+    retryable: bool
+    attempts: int
+    place: Place | None
+    code: str
+    redirected: bool
 
 
 class MirrorError(Exception):
     """Base class: catch this to catch everything raised deliberately.
 
-    ``message`` says what came back; ``place`` is filled in by the one who knows
-    which side and reference the work was for.
+    ``message`` says what came back, ``place`` where, as far as that is known.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
     category: ClassVar[str] = "registry"
-    retryable: bool = False
-    """Whether the same may go well at another time."""
+    message: str
+    place: Place | None = None
     hint: str = ""
     """One sentence for the operator: what to try next."""
+    retryable: bool = False
+    """Whether the same may go well at another time."""
     attempts: int = 1
     """How often it was tried before this was the answer."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, /, **facts: Unpack[Facts]) -> None:
         super().__init__(message)
-        self.message = message
-        self.place: Place | None = None
-        if hint is not None:
-            self.hint = hint
+        self.__dict__.update(facts, message=message)
+
+    def but(self, **facts: Unpack[Facts]) -> Self:
+        """Return the same error with other facts; its cause and its traceback stay."""
+        changed = copy(self)
+        changed.__dict__.update(facts)
+        changed.__cause__ = self.__cause__
+        return changed.with_traceback(self.__traceback__)
 
     def at(self, place: Place | None) -> Self:
         """Return this error, knowing where it happened; the innermost place stays."""
-        self.place = self.place or place
-        return self
+        return self if self.place is not None else self.but(place=place)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("__"):  # those are Python's own: the traceback and the cause
+            raise AttributeError(f"{name!r} of an error is not assigned: see MirrorError.but")
+        super().__setattr__(name, value)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
@@ -132,8 +118,7 @@ def placed(place: Place) -> Iterator[None]:
     try:
         yield
     except MirrorError as error:
-        error.at(place)
-        raise
+        raise error.at(place) from error.__cause__
 
 
 class UsageError(MirrorError):
@@ -147,9 +132,11 @@ class MappingError(UsageError):
 
     hint = "Each mapping is SOURCE=DESTINATION, or a line SOURCE DESTINATION [DESTINATION ...]."
 
+    problems: tuple[str, ...]
+
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
-        self.problems = problems
+        self.__dict__.update(problems=problems)
 
 
 class ConfigurationError(MappingError):
@@ -331,8 +318,6 @@ class DigestMismatch(IntegrityError):
 
     def __init__(self, *, expected: str, actual: str) -> None:
         super().__init__(f"expected {expected}, received {actual}")
-        self.expected = expected
-        self.actual = actual
 
 
 class SizeMismatch(IntegrityError):
@@ -340,8 +325,6 @@ class SizeMismatch(IntegrityError):
 
     def __init__(self, *, expected: int, actual: int) -> None:
         super().__init__(f"expected {expected} bytes, received {actual}")
-        self.expected = expected
-        self.actual = actual
 
 
 class Spoiled(IntegrityError):

@@ -17,6 +17,7 @@ import pytest
 import mirror
 
 FLOORS = [
+    {"exit_code", "place"},
     {"errors"},
     {"image"},
     {"shard"},
@@ -107,6 +108,14 @@ MAY_AWAIT = {
 }
 OUTSIDE = {"aiohttp", "anyio", "asyncio", "os", "signal", "socket", "ssl", "subprocess",
            "sqlite3", "tempfile", "threading", "time"}  # fmt: skip
+# The front door, which is the one exception to the floors; a command; the display of a
+# terminal; the cluster, which needs an extra that may not be installed.
+LOADERS = {
+    ("mirror", "__getattr__"),
+    ("mirror.cli.app", "_call"),
+    ("mirror.cli.terminal", "_screen"),
+    ("mirror.library.engines", "engine_of"),
+}
 LONGEST_MODULE = 350
 LONGEST_BODY = 50
 
@@ -128,6 +137,8 @@ def imports(module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "a relative import hides the floor it reaches"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and node.value in PATHS:
+            yield str(node.value)  # it is loaded by this name when it is needed
 
 
 def modules_used(module: str) -> set[str]:
@@ -155,7 +166,7 @@ def test_imports_only_go_down(module: str) -> None:
 
 
 def test_the_front_door_tells_of_the_same_floors() -> None:
-    told = re.findall(r"^ {3,4}\d+  ([a-z, ]+?)  ", mirror.__doc__ or "", re.MULTILINE)
+    told = re.findall(r"^ {3,4}\d+  ([a-z_, ]+?)  ", mirror.__doc__ or "", re.MULTILINE)
     assert [set(floor.split(", ")) for floor in told] == FLOORS
 
 
@@ -187,6 +198,25 @@ def test_nothing_is_imported_later_to_dodge_the_floors(module: str) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in top
     ]
     assert not inner
+
+
+def test_what_is_loaded_when_it_is_needed_is_loaded_at_four_places() -> None:
+    trees = {**TREES, "mirror": ast.parse((ROOT / "__init__.py").read_text())}
+    loading = {
+        (module, function.name)
+        for module, tree in trees.items()
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and any(isinstance(n, ast.Attribute | ast.Name) and "import_module" in ast.dump(n)
+                for n in ast.walk(function))
+    }  # fmt: skip
+    assert loading == LOADERS
+    assert [m for m, tree in trees.items() if "TYPE_CHECKING" in ast.dump(tree)] == ["mirror"]
+
+
+def test_the_front_door_shows_the_public_names_and_nothing_else() -> None:
+    assert sorted(dir(mirror)) == sorted(mirror.__all__)
+    assert all(getattr(mirror, name) is not None for name in mirror.__all__)
 
 
 def test_the_http_library_is_known_to_the_transport_and_the_embedded_server() -> None:

@@ -6,7 +6,9 @@ import pytest
 from distributed.protocol.pickle import dumps, loads
 
 from mirror import errors
-from mirror.errors import ExitCode, MirrorError, NotFound, Place, Side, placed
+from mirror.errors import MirrorError, NotFound, placed
+from mirror.exit_code import ExitCode
+from mirror.place import Place, Side
 
 HERE = Place(Side.SOURCE, "q.io/a:1", "reading the manifest")
 KINDS = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, MirrorError)]
@@ -30,6 +32,22 @@ def test_the_innermost_place_stays() -> None:
     assert caught.value.place == HERE
 
 
+def test_an_error_is_a_value_of_which_others_are_made() -> None:
+    cause = KeyError("x")
+    error = NotFound("gone", hint="look left")
+    error.__cause__ = cause
+
+    other = error.but(retryable=True, attempts=3)
+
+    assert (other.message, other.hint, other.retryable, other.attempts) == (
+        "gone", "look left", True, 3,
+    )  # fmt: skip
+    assert other.__cause__ is cause
+    assert (error.retryable, error.attempts) == (False, 1)
+    with pytest.raises(AttributeError, match="but"):
+        error.attempts = 2
+
+
 def test_a_hint_can_be_the_errors_own() -> None:
     assert NotFound("x", hint="look left").hint == "look left"
     assert NotFound("x").hint == NotFound.hint != ""
@@ -49,8 +67,7 @@ def test_usage_errors_are_told_apart_from_failures() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_goes_to_another_process_whole(kind: type[MirrorError]) -> None:
-    error = made(kind).at(HERE)
-    error.hint, error.attempts = "look left", 3
+    error = made(kind).at(HERE).but(hint="look left", attempts=3)
     arrived = loads(dumps(error))
 
     assert type(arrived) is kind

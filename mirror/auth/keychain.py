@@ -17,8 +17,9 @@ import anyio
 import msgspec
 
 from mirror.auth.credential import AuthFile, Credential, Helper
-from mirror.errors import Denied, Side, UsageError
+from mirror.errors import Denied, UsageError
 from mirror.image.reference import Repository
+from mirror.place import Side
 
 # Seconds a helper program may take; some ask a cloud, or a person's agent.
 _HELPER_TIMEOUT = 30.0

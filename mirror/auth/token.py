@@ -112,9 +112,7 @@ class Tokens:
         realm = _realm(challenge, base)
         since, reason = self._gone.get(realm.partition("?")[0], (-math.inf, ""))
         if self._clock() - since < _GONE_FOR:
-            gone = NetworkError(reason)
-            gone.retryable = False
-            raise gone
+            raise NetworkError(reason, retryable=False)
         login = (realm, credential)
         if credential is None or login in self._proven:
             return await self._try(realm, challenge, scopes, credential)
@@ -212,12 +210,11 @@ def read_token(content: bytes, url: str, now: float) -> Token:
     try:
         answer = _DECODER.decode(content)
     except (msgspec.MsgspecError, RecursionError) as error:
-        nonsense = RegistryError(
+        raise RegistryError(
             f"{place} gave something else than a token",
             hint="A login page or proxy may stand before the token server.",
-        )
-        nonsense.retryable = True
-        raise nonsense from error
+            retryable=True,
+        ) from error
     text = answer.token or answer.access_token
     if not text or not text.isascii() or not text.isprintable():
         raise RegistryError(f"{place} gave an answer without a token")
@@ -241,6 +238,5 @@ def _realm(challenge: Challenge, base: str) -> str:
 
 def _refusal(reply: Reply, realm: str, credential: Credential | None) -> MirrorError:
     who = repr(credential.username) if credential and credential.username else "an anonymous user"
-    error = failure(replace(reply, reason=""))
-    error.message = f"no token for {who} from {urlsplit(realm).netloc}: {one_line(reply.reason)}"
-    return error
+    message = f"no token for {who} from {urlsplit(realm).netloc}: {one_line(reply.reason)}"
+    return failure(replace(reply, reason="")).but(message=message)

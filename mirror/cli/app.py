@@ -18,7 +18,8 @@ from mirror.cli import auth_options, help_texts
 from mirror.cli import option_types as given
 from mirror.cli.command_options import Shared, Wanted, flatten_options
 from mirror.cli.streams import ensure
-from mirror.errors import ExitCode, MappingError, MirrorError
+from mirror.errors import MappingError, MirrorError
+from mirror.exit_code import ExitCode
 from mirror.options import COLLECTIONS, Options
 
 

@@ -15,7 +15,8 @@ from mirror.cli.output import check
 from mirror.cli.reporter import Reporter
 from mirror.cli.terminal import Terminal
 from mirror.engine.loop import run
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import UsageError
+from mirror.exit_code import ExitCode
 from mirror.library.engines import engine_of
 from mirror.mapping.grammar import Document, Rule, parse
 from mirror.mapping.rule_options import name_of

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mirror.auth.credential import Credential, printable
 from mirror.auth.keychain import Keychain, Logins
-from mirror.errors import Side, UsageError
+from mirror.errors import UsageError
+from mirror.place import Side
 from mirror.wire.proxy import Proxies
 
 

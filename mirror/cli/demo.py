@@ -7,7 +7,7 @@ from mirror.cli.terminal import Terminal
 from mirror.demo.images import catalog
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.loop import run
-from mirror.errors import ExitCode
+from mirror.exit_code import ExitCode
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 

@@ -10,7 +10,8 @@ from mirror.cli.credential_options import Access, proxies
 from mirror.cli.terminal import Terminal
 from mirror.engine.inspection import Inspection, Part, inspect, list_tags, read_raw
 from mirror.engine.loop import run
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import UsageError
+from mirror.exit_code import ExitCode
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference
 from mirror.options import Options

@@ -10,7 +10,7 @@ from types import FrameType
 
 import anyio
 
-from mirror.errors import ExitCode
+from mirror.exit_code import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 

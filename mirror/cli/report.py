@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mirror.cli.copy import read_document
 from mirror.cli.output import check_writable, write
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import UsageError
+from mirror.exit_code import ExitCode
 from mirror.report.document import Report, parse, text
 from mirror.report.merging import merge, missing
 from mirror.report.page import changes_of, failures, render, verdict

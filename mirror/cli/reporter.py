@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mirror.cli.converters import Outputs, Telling
 from mirror.cli.output import read_before, write
 from mirror.cli.terminal import Terminal
-from mirror.errors import Differs, ExitCode, MirrorError
+from mirror.errors import Differs, MirrorError
 from mirror.events import (
     AdmissionClosed,
     Event,
@@ -19,6 +19,7 @@ from mirror.events import (
     Status,
     Traffic,
 )
+from mirror.exit_code import ExitCode
 from mirror.report.metrics import text
 from mirror.report.progress import Progress, summary
 from mirror.report.result import Result

@@ -9,7 +9,8 @@ from mirror.cli.terminal import Terminal
 from mirror.demo.images import catalog as fill
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.loop import run
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import UsageError
+from mirror.exit_code import ExitCode
 
 _EXAMPLE = "An address to listen on is HOST:PORT, for example 127.0.0.1:5000."
 

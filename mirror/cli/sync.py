@@ -13,7 +13,8 @@ from mirror.cli.copy import carry_out, read_document
 from mirror.cli.credential_options import Access
 from mirror.cli.lock import held, path_for
 from mirror.configuration.model import schema as configuration_schema
-from mirror.errors import ExitCode, UsageError
+from mirror.errors import UsageError
+from mirror.exit_code import ExitCode
 from mirror.library.configured_sync import UNREADABLE, credentials, read
 from mirror.options import Cluster, Options
 

@@ -7,13 +7,14 @@ as deferred.
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 
-from mirror.errors import MirrorError, Place, Refused, Side
+from mirror.errors import MirrorError, Refused
 from mirror.events import Emit, ImageSettled, ImagesFound, Status
 from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import name_of
 from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
+from mirror.place import Place, Side
 
 Lane = tuple[Registry, Registry]
 """From one registry to another."""

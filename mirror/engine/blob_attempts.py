@@ -1,14 +1,7 @@
 """What was tried for one blob, and whether it may be begun again."""
 
-from mirror.errors import (
-    IntegrityError,
-    MirrorError,
-    NetworkError,
-    Side,
-    Spoiled,
-    StaleLogin,
-    WrongWay,
-)
+from mirror.errors import IntegrityError, MirrorError, NetworkError, Spoiled, StaleLogin, WrongWay
+from mirror.place import Side
 from mirror.registry.backoff import Backoff
 
 # Times one blob is begun again with a new login, and steps towards chunks that are

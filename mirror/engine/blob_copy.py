@@ -15,10 +15,11 @@ from functools import partial
 from mirror.effort import current_effort
 from mirror.engine.run_state import Route, Run
 from mirror.engine.schedule import Rank
-from mirror.errors import MirrorError, RegistryError, Side
+from mirror.errors import MirrorError, RegistryError
 from mirror.events import Landing
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
+from mirror.place import Side
 
 
 async def copy_blob(run: Run, route: Route, blob: Descriptor) -> bool:

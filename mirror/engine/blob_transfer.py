@@ -171,8 +171,9 @@ class BlobTransfer:
                 # The upload broke off because the source did: that is the news.
                 if body.error is not None:
                     raise body.error from error
-                if not await self._goes_on(upload, body, resume_budget, error):
+                if not error.retryable or upload.status() is None:
                     raise
+                await self._find_position(upload, body, resume_budget, error)
                 continue
             if not body.given_out:
                 self._uploads.too_early(upload)
@@ -187,26 +188,25 @@ class BlobTransfer:
         if scope.cancelled_caught:
             self._uploads.give_up(upload)
 
-    async def _goes_on(
+    async def _find_position(
         self, upload: Upload, body: AnyBody, resume_budget: ResumeBudget, error: MirrorError
-    ) -> bool:
-        """Find out where a session stands that broke off; return whether it can be gone on with."""
-        if not error.retryable or upload.status() is None:
-            return False
+    ) -> None:
+        """Find out where a session stands that broke off; raise the error if it cannot go on."""
         if not upload.piece and await self._arrived():
             upload.note_arrival()
-            return True
+            return
         seconds = resume_budget.after(upload.position)
         if seconds is None:
-            error.retryable = False  # nor from the start, as often again
-            return False
+            # Nor from the start, as often again.
+            raise error.but(retryable=False) from error.__cause__
         current_effort().note(self._attempts.more())
         await self._backoff.sleep(seconds)
         try:
             stands = await self._uploads.ask_position(upload)
         except MirrorError:
-            return False
-        return stands and await body.rewind(upload.position)
+            raise error from error.__cause__
+        if not (stands and await body.rewind(upload.position)):
+            raise error
 
     async def _arrived(self) -> bool:
         try:

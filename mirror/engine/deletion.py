@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from mirror.engine.concurrency import together
 from mirror.engine.repository_access import Destination, Source
 from mirror.engine.usage import Usages
-from mirror.errors import MirrorError, NotFound, Place, Refused, Side
+from mirror.errors import MirrorError, NotFound, Refused
 from mirror.events import DestinationChanging, Emit, PruneSettled, Pruning
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import name_of
+from mirror.place import Place, Side
 
 
 @dataclass(slots=True, eq=False)

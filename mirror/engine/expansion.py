@@ -17,13 +17,14 @@ from mirror.engine.admission import Admission, outcome
 from mirror.engine.concurrency import together
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Source
-from mirror.errors import MirrorError, NotFound, Place, Side, Unsupported
+from mirror.errors import MirrorError, NotFound, Unsupported
 from mirror.events import Emit, ImagesFound, RepositoriesFound, Status
 from mirror.image.reference import Reference, Repository, is_tag, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.tag_filter import ALL
 from mirror.mapping.wildcard import covered, repositories, singles
 from mirror.options import Options
+from mirror.place import Place, Side
 from mirror.shard import Shard
 
 # Repositories whose tags are asked for at once.

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from mirror.engine.concurrency import together
 from mirror.engine.run_state import Run
 from mirror.engine.verification import differs
-from mirror.errors import MirrorError, NotFound, Side
+from mirror.errors import MirrorError, NotFound
 from mirror.events import Condition, Difference, Emit, ImageSettled, ImagesFound, Status
 from mirror.image.digest_tag import is_digest_tag
 from mirror.image.reference import Reference, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import covered
+from mirror.place import Side
 
 _LEFT_ALONE = "They are left alone: delete them there if nobody needs them."
 

@@ -12,7 +12,7 @@ from mirror.engine.referrer_copy import (
 )
 from mirror.engine.referrer_search import ReferrerSearch
 from mirror.engine.run_state import Route, Run
-from mirror.errors import Denied, MirrorError, NotFound, Place, Side, placed
+from mirror.errors import Denied, MirrorError, NotFound, placed
 from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import subject_of
@@ -20,6 +20,7 @@ from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.platform_filter import left_of
 from mirror.image.reference import Reference
 from mirror.mapping.wildcard import Pair
+from mirror.place import Place, Side
 
 # The blobs of an image are guessed from the size of its manifest, before they are known: a
 # descriptor takes about 200 bytes, and one in an index, 250 with its platform, stands for

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from mirror.auth.keychain import Keychain
-from mirror.errors import MirrorError, NotFound, Side
+from mirror.errors import MirrorError, NotFound
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import cosign_tags
 from mirror.image.manifest import DEPTH_LIMIT, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference
 from mirror.options import Options
+from mirror.place import Side
 from mirror.registry.client import Client
 from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies

@@ -16,10 +16,11 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import Self
 
-from mirror.errors import MirrorError, Side, UsageError
+from mirror.errors import MirrorError, UsageError
 from mirror.events import DestinationChanging, Event, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
+from mirror.place import Side
 
 # "mirr", so that another program's file is not taken for ours.
 _APPLICATION = 0x6D697272

@@ -10,9 +10,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mirror.engine.repository_access import Destination, Source
-from mirror.errors import MirrorError, Side
+from mirror.errors import MirrorError
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.place import Side
 from mirror.wire.listing import PagedNames
 
 

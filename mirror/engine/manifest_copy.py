@@ -9,16 +9,10 @@ from functools import partial
 from mirror.effort import current_effort, note_attempts
 from mirror.engine.blob_copy import blob_key, bring_blob, copy_blob, is_of_other_source
 from mirror.engine.run_state import Route, Run
-from mirror.errors import (
-    Incomplete,
-    NotFound,
-    Place,
-    RegistryError,
-    Side,
-    Unsupported,
-)
+from mirror.errors import Incomplete, NotFound, RegistryError, Unsupported
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.place import Place, Side
 
 # Times a manifest is put again that the registry found incomplete.
 _REPAIRS = 4

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from mirror.engine.concurrency import together
 from mirror.engine.deletion import Deletion, TagDeletion
 from mirror.engine.listings import Listings
-from mirror.errors import MirrorError, NotFound, Place, Refused, Side
+from mirror.errors import MirrorError, NotFound, Refused
 from mirror.events import Emit, PruneSettled, Pruning
 from mirror.image.digest_tag import is_digest_tag
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import Prune, name_of
 from mirror.mapping.wildcard import covered
+from mirror.place import Place, Side
 
 _Reason = tuple[str, str]
 """Why nothing may be deleted, and what to do about it."""

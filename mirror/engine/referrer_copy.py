@@ -12,11 +12,12 @@ from mirror.engine.concurrency import together
 from mirror.engine.manifest_copy import copy_contents, copy_parts, put_complete
 from mirror.engine.referrer_search import ReferrerSearch, find_referrers
 from mirror.engine.run_state import Route, Run
-from mirror.errors import NothingRefers, Place, Refused, Side
+from mirror.errors import NothingRefers, Refused
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import is_digest_tag, subject_of
 from mirror.image.manifest import OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.place import Place, Side
 from mirror.wire.referrers import Fallback
 
 _OURS = "A list may be there; move that tag away if nobody needs it."

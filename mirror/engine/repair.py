@@ -16,10 +16,11 @@ from mirror.engine.manifest_copy import by_digest, put_complete
 from mirror.engine.referrer_copy import add_to_list
 from mirror.engine.run_state import Run
 from mirror.engine.verification import Verification
-from mirror.errors import IntegrityError, Place, Side
+from mirror.errors import IntegrityError
 from mirror.image.digest import Digest
 from mirror.image.manifest import Manifest
 from mirror.image.reference import Reference
+from mirror.place import Place, Side
 
 
 async def repair(run: Run, found: Verification) -> None:

@@ -15,15 +15,7 @@ from mirror.engine.neighbours import Neighbours
 from mirror.engine.schedule import Rank
 from mirror.engine.single_flight import SingleFlight
 from mirror.engine.slots import Slots
-from mirror.errors import (
-    IntegrityError,
-    MirrorError,
-    NotFound,
-    Refused,
-    RegistryError,
-    Side,
-    Truncated,
-)
+from mirror.errors import IntegrityError, MirrorError, NotFound, Refused, RegistryError, Truncated
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -36,6 +28,7 @@ from mirror.image.digest import Digest
 from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.client import Client
 from mirror.registry.created_date import creation

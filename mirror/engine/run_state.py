@@ -12,13 +12,13 @@ from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Clients, Destination, Source
 from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork
 from mirror.engine.slots import Slots
-from mirror.errors import Side
 from mirror.events import Emit
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
 from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
+from mirror.place import Side
 from mirror.registry.backoff import Backoff
 
 

@@ -14,11 +14,12 @@ from mirror.engine.concurrency import together
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Destination
 from mirror.engine.single_flight import SharedWork
-from mirror.errors import MirrorError, Side
+from mirror.errors import MirrorError
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import cosign_tags, fallback_tag
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor
 from mirror.image.reference import Reference, Repository
+from mirror.place import Side
 from mirror.wire.referrers import Fallback
 
 _MAPPING = "a mapping"

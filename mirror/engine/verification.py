@@ -17,16 +17,7 @@ from mirror.effort import current_effort
 from mirror.engine.concurrency import together
 from mirror.engine.referrer_copy import wanted_referrers
 from mirror.engine.run_state import Route, Run
-from mirror.errors import (
-    Differs,
-    IntegrityError,
-    MirrorError,
-    NotFound,
-    Place,
-    Side,
-    Unsupported,
-    placed,
-)
+from mirror.errors import Differs, IntegrityError, MirrorError, NotFound, Unsupported, placed
 from mirror.events import Condition, Difference, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import subject_of
@@ -34,6 +25,7 @@ from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.platform_filter import left_of
 from mirror.image.reference import Reference, Repository
 from mirror.mapping.wildcard import Pair
+from mirror.place import Place, Side
 from mirror.wire.referrers import Fallback
 
 # By which registries name what they are not told a name for.
@@ -274,7 +266,7 @@ def _difference(noun: str, digest: Digest, found: bool | IntegrityError) -> Diff
     return Difference(Condition.MISSING, noun, str(digest))
 
 
-def differs(differences: list[Difference], where: object, hint: str | None = None) -> Differs:
+def differs(differences: list[Difference], where: object, hint: str = Differs.hint) -> Differs:
     """Return the error of a destination that is not what its source is."""
     counts: dict[tuple[Condition, str], int] = {}
     for one in differences:

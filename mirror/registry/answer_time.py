@@ -55,11 +55,16 @@ class AnswerTime:
         """Wait no longer: the answer was read, or there is none."""
         self._until.pop(waiting, None)
 
-    def judged(self, waiting: PendingAnswer, error: NetworkError, place: str) -> NetworkError:
-        """Return what the failure of an answer amounts to: one that took too long, perhaps."""
+    def judged(
+        self, waiting: PendingAnswer, error: NetworkError, place: str, *, silent: bool
+    ) -> NetworkError:
+        """Return what the failure of an answer amounts to: one that took too long, perhaps.
+
+        ``silent`` says that it failed since nothing came.
+        """
         late = waiting in self._late
         self._late.discard(waiting)
-        if self._hastened and (late or isinstance(error.__cause__, TimeoutError)):
+        if self._hastened and (late or silent):
             # Another attempt would only be silent as long.
             return DeadlinePassed(f"{place} had not answered in full when the deadline came")
         if late:

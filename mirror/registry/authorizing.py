@@ -16,8 +16,9 @@ from mirror.auth.credential import Credential
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope, Scopes, merge
 from mirror.auth.token import Tokens
-from mirror.errors import Denied, Side, StaleLogin
+from mirror.errors import Denied, StaleLogin
 from mirror.image.reference import Repository
+from mirror.place import Side
 from mirror.registry.endpoint import Endpoint
 from mirror.wire.message import Reply, Request
 from mirror.wire.redirect import origin

@@ -81,8 +81,7 @@ class BlobReader:
             except (RegistryError, Truncated) as error:
                 seconds = self._resume_budget.after(download.position) if error.retryable else None
                 if seconds is None:
-                    error.retryable = False
-                    raise
+                    raise error.but(retryable=False) from error.__cause__
                 self._attempts += 1
                 self._tried(self._attempts)
             else:
@@ -99,10 +98,9 @@ class BlobReader:
         if self._download.turns(reply):
             return None
         if reply.status not in _UNDERSTOOD:
-            error = await refusal(reply)
             # What a registry signs for somewhere else does not last.
-            error.retryable = reply.redirected and reply.status == HTTPStatus.FORBIDDEN
-            raise error
+            expired = reply.redirected and reply.status == HTTPStatus.FORBIDDEN
+            raise (await refusal(reply)).but(retryable=expired)
         try:
             return self._download.answered(reply)
         except (RegistryError, SizeMismatch):
@@ -123,19 +121,17 @@ async def refusal(reply: Reply, default: bytes = b"") -> RegistryError:
     """Read why a registry does not do it; ``default`` stands for an empty body."""
     if reply.is_page and reply.status < HTTPStatus.BAD_REQUEST:
         return web_page()
-    error = failure(reply, await read(reply, ERROR_LIMIT) or default)
-    error.attempts = reply.attempts
-    return error
+    content = await read(reply, ERROR_LIMIT) or default
+    return failure(reply, content).but(attempts=reply.attempts)
 
 
 def web_page() -> RegistryError:
     """Say that a page came where a registry's answer should be; the next may be one."""
-    error = RegistryError(
+    return RegistryError(
         "a web page came instead of an answer",
         hint="Is this the address of a registry? A login page or proxy answers there.",
+        retryable=True,
     )
-    error.retryable = True
-    return error
 
 
 async def read(reply: Reply, limit: int) -> bytes:

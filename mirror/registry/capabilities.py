@@ -42,8 +42,7 @@ class Capabilities:
             return Spoiled(error.message)
         other = upload.strategy.after_refusal(status, upload.size)
         if other is None:
-            error.retryable = error.retryable or passes(status)
-            return error
+            return error.but(retryable=error.retryable or passes(status))
         strategy = self.strategy
         if upload.strategy in (strategy, strategy.after_break(upload.size), strategy.after_spoil()):
             self.strategy = other

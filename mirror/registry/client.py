@@ -19,7 +19,6 @@ from mirror.errors import (
     QuotaUsed,
     Refused,
     RegistryError,
-    Side,
     SizeMismatch,
     Unsupported,
 )
@@ -28,6 +27,7 @@ from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.image.referrers_index import merged
+from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.blob_reader import BlobReader, read
 from mirror.registry.capabilities import Capabilities

@@ -12,10 +12,10 @@ import anyio
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
-from mirror.errors import Side
 from mirror.events import Emit, PushedBack
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
+from mirror.place import Side
 from mirror.registry.authorizing import Authorizing
 from mirror.registry.backoff import Backoff
 from mirror.registry.capabilities import Capabilities

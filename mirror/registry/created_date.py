@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from mirror.errors import InvalidManifest, Place, Side, placed
+from mirror.errors import InvalidManifest, placed
 from mirror.image.digest import Verifier
 from mirror.image.manifest import DEPTH_LIMIT, SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference
+from mirror.place import Place, Side
 from mirror.registry.client import Client
 
 _ANNOTATION = "org.opencontainers.image.created"

@@ -75,21 +75,16 @@ class Endpoint:
             return self._base
         async with self._first:
             if self._unreachable is not None and self._backoff.clock() < self._ask_again_at:
-                again = type(self._unreachable)(
-                    self._unreachable.message, hint=self._unreachable.hint
-                )
-                again.retryable = False
-                raise again
+                raise self._unreachable.with_traceback(None)
             if not self._base:
                 try:
                     self._base = await self._discover()
                     self.foresee(0)
                 except MirrorError as error:
-                    passing, error.retryable = error.retryable, False
-                    self._unreachable = error
-                    later = _ASK_AGAIN if passing else math.inf
+                    self._unreachable = error.but(retryable=False)
+                    later = _ASK_AGAIN if error.retryable else math.inf
                     self._ask_again_at = self._backoff.clock() + later
-                    raise
+                    raise self._unreachable from error.__cause__
         return self._base
 
     async def _discover(self) -> str:
@@ -123,8 +118,8 @@ class Endpoint:
                 return await self._ping(f"http://{self._registry.authority}")
             except NetworkError as error:
                 # What https said is about the certificate or the port; both matter.
-                error.message += f" (and over https: {refused.message})"
-                raise
+                both = f"{error.message} (and over https: {refused.message})"
+                raise error.but(message=both) from error.__cause__
 
     async def _ping(self, base: str) -> tuple[str, Reply]:
         """Return the address, and what answers there: what it means shows in the first request."""

@@ -3,8 +3,9 @@
 from types import TracebackType
 
 from mirror.effort import note_attempts
-from mirror.errors import MirrorError, Place, Side
+from mirror.errors import MirrorError
 from mirror.image.reference import Repository
+from mirror.place import Place, Side
 from mirror.registry.blob_reader import expect
 from mirror.wire.hints import advise
 from mirror.wire.message import Reply
@@ -54,7 +55,7 @@ class _Doing:
             return
         note_attempts(error.attempts)
         repository, side, target = self._work.repository, self._work.side, self._target
-        advise(error, repository, side)
         joint = "@" if ":" in target else ":"
         reference = f"{repository}{joint}{target}" if target else str(repository)
-        error.at(Place(side, reference, self._attempted))
+        place = Place(side, reference, self._attempted)
+        raise advise(error, repository, side).at(place) from error.__cause__

@@ -2,8 +2,9 @@
 
 from http import HTTPStatus
 
-from mirror.errors import MirrorError, Place, Side, placed
+from mirror.errors import MirrorError, placed
 from mirror.image.reference import Registry
+from mirror.place import Place, Side
 from mirror.registry.blob_reader import expect, read
 from mirror.wire.hints import advise_catalog
 from mirror.wire.listing import PAGE_LIMIT, Listing, PagedNames, catalog
@@ -17,8 +18,7 @@ async def repositories(send: Send, registry: Registry, rest: Listing | None = No
         try:
             found = await _page(send, listing)
         except MirrorError as error:
-            advise_catalog(error, registry)
-            raise
+            raise advise_catalog(error, registry) from error.__cause__
     return PagedNames(found, rest=None if listing.over else listing)
 
 

@@ -66,7 +66,10 @@ class Retrying:
                 reply = await exchange.__aenter__()
             except NetworkError as error:
                 if (seconds := self._wait_after_loss(error, request, attempt)) is None:
-                    raise
+                    # Here a request that can be repeated was tried as often as it may be.
+                    retryable = error.retryable and not request.repeatable
+                    final = error.but(attempts=attempt.number, retryable=retryable)
+                    raise final from error.__cause__
             else:
                 self._health.answered()
                 if reply.status < 400 or (seconds := self._wait_after(reply, attempt)) is None:
@@ -111,7 +114,6 @@ class Retrying:
         self, error: NetworkError, request: Request, attempt: "_Attempt"
     ) -> float | None:
         """Return how long to wait after a request got no answer; None to give up."""
-        error.attempts = attempt.number
         if isinstance(error, Dropped) and request.repeatable and attempt.dropped < _DROPPED_LIMIT:
             attempt.dropped += 1
             return 0.0
@@ -122,8 +124,6 @@ class Retrying:
                 self._pushed_back(0.0, 0)
         if error.retryable and self._spend_attempt(attempt):
             return self._backoff.wait_after(attempt.failures - 1)
-        if request.repeatable:
-            error.retryable = False
         return None
 
     def _spend_attempt(self, attempt: "_Attempt") -> bool:

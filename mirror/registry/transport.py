@@ -240,11 +240,10 @@ class Exchange:
             reused = self._request.repeatable and self._transport.reused()
             begun = self._response is not None
             failure = _failure(error, place, begun=begun, reused=reused)
-            failure.__cause__ = error
             if self._bounded:
-                failure = answers.judged(self, failure, place)
-            failure.redirected = self._hops > 0
-            raise failure from error
+                silent = isinstance(error, TimeoutError)
+                failure = answers.judged(self, failure, place, silent=silent)
+            raise failure.but(redirected=self._hops > 0) from error
 
 
 def _timeout(limits: Timeouts, silence: float) -> aiohttp.ClientTimeout:
@@ -297,11 +296,11 @@ def _failure(error: Exception, place: str, *, begun: bool, reused: bool) -> Netw
                 hint="If it is a registry with plain http, --insecure allows that.",
             )
         case aiohttp.ClientConnectorDNSError():
-            unknown = NetworkError(
-                f"{place} is not a known host", hint="Check the host's name, or the name server."
+            return NetworkError(
+                f"{place} is not a known host",
+                hint="Check the host's name, or the name server.",
+                retryable=error.os_error.errno == socket.EAI_AGAIN,
             )
-            unknown.retryable = error.os_error.errno == socket.EAI_AGAIN
-            return unknown
         case aiohttp.ClientConnectorError():
             return NetworkError(f"no connection to {place}: {error.strerror or error.os_error}")
         case aiohttp.ConnectionTimeoutError():

@@ -80,9 +80,7 @@ class Uploads:
     def too_early(self, upload: Upload) -> NoReturn:
         """Raise the error of a registry that said to have a blob before it was sent."""
         with self._context.doing("writing the blob", str(upload.digest)):
-            early = RegistryError("the answer came before the blob was sent")
-            early.retryable = True
-            raise early
+            raise RegistryError("the answer came before the blob was sent", retryable=True)
 
     async def ask_position(self, upload: Upload) -> bool:
         """Ask a session that broke off where it stands; return whether it can go on from there."""

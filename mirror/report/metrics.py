@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 
-from mirror.errors import ExitCode, Side
 from mirror.events import ImageSettled, Landing, PruneSettled, Pruning, Status
+from mirror.exit_code import ExitCode
+from mirror.place import Side
 from mirror.report.result import Result
 
 _SUCCESS = "mirror_last_success_timestamp_seconds"

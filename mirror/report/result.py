@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from mirror.errors import Differs, ExitCode, MirrorError
+from mirror.errors import Differs, MirrorError
 from mirror.events import (
     BlobLanded,
     Difference,
@@ -22,6 +22,7 @@ from mirror.events import (
     RequestSent,
     Status,
 )
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.report import document
 from mirror.report.timeline import Timeline

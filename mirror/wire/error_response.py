@@ -64,10 +64,8 @@ def failure(reply: Reply, content: bytes = b"") -> RegistryError:
     if reply.status < 500 and code in _BY_CODE:
         kind = _BY_CODE[code]
     answer = f"{reply.status} {_phrase(reply)}".strip()
-    hint = _FULL if reply.status == 507 else None
-    error = kind(f"{answer}: {text}" if text else answer, hint=hint)
-    error.code = code
-    return error
+    error = kind(f"{answer}: {text}" if text else answer, code=code)
+    return error.but(hint=_FULL) if reply.status == 507 else error
 
 
 def _phrase(reply: Reply) -> str:

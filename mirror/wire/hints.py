@@ -6,41 +6,42 @@ say so in words that help only those who know.
 
 import re
 
-from mirror.errors import Denied, MirrorError, NotFound, RegistryError, Side, Unsupported
+from mirror.errors import Denied, MirrorError, NotFound, RegistryError, Unsupported
 from mirror.image.reference import DOCKER_HUB, Registry, Repository
+from mirror.place import Side
 
 _ECR = re.compile(r".*\.dkr[.-]ecr(-fips)?\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 _GAR = re.compile(r"(.*)-docker\.pkg\.dev")
 _NO_CATALOG = {DOCKER_HUB, "ghcr.io", "registry.gitlab.com"}
+_NO_FOLDER = (
+    "Check the folder and the name: mirror inspect --tags lists the names in it. For several "
+    "layouts below one folder, write oci:FOLDER/*."
+)
 _HARBOR_PROJECT = re.compile(r"project .*not found", re.IGNORECASE)
 
 
 def advise(error: MirrorError, repository: Repository, side: Side) -> MirrorError:
     """Return the error with a better hint, if there is one for this registry and repository."""
     if repository.registry.is_local and isinstance(error, NotFound):
-        error.message = "it is not there"
-        error.hint = (
-            "Is this the folder, and has it this name? mirror inspect --tags says its names; "
-            "several layouts below a folder are oci:FOLDER/*."
-        )
-    elif side is Side.DESTINATION and isinstance(error, RegistryError):
-        error.hint = _hint(error, repository) or error.hint
+        return error.but(message="it is not there", hint=_NO_FOLDER)
+    if side is Side.DESTINATION and isinstance(error, RegistryError):
+        hint = _hint(error, repository)
+        return error.but(hint=hint) if hint else error
     return error
 
 
-def advise_catalog(error: MirrorError, registry: Registry) -> None:
-    """Give an error of listing a registry's repositories a better hint, if it is refused."""
+def advise_catalog(error: MirrorError, registry: Registry) -> MirrorError:
+    """Return an error of listing a registry's repositories, with a better hint if refused."""
     if not isinstance(error, (Denied, NotFound, Unsupported)):
-        return
+        return error
     host = registry.host
     instead = f"name each repository instead, {host}/PATH=DESTINATION, one in a line"
     if host in _NO_CATALOG:
-        error.hint = f"{host} lists its repositories to nobody: {instead}."
-    else:
-        error.hint = (
-            "Some registries list their repositories to administrators only, Docker Hub, GHCR and "
-            f"GitLab.com to nobody: log in as one who may, or {instead}."
-        )
+        return error.but(hint=f"{host} does not list its repositories: {instead}.")
+    return error.but(
+        hint="Some registries list their repositories to administrators only; Docker Hub, GHCR and "
+        f"GitLab.com do not list them at all: log in as an administrator, or {instead}."
+    )
 
 
 def _hint(error: RegistryError, repository: Repository) -> str:

@@ -10,8 +10,9 @@ import pytest
 from mirror.auth import keychain as module
 from mirror.auth.credential import HUB_KEY, Credential
 from mirror.auth.keychain import Keychain
-from mirror.errors import Denied, Side, UsageError
+from mirror.errors import Denied, UsageError
 from mirror.image.reference import Repository
+from mirror.place import Side
 
 APP = Repository.parse("quay.io/org/app")
 

@@ -6,8 +6,9 @@ import pytest
 
 from mirror.auth.credential import Credential
 from mirror.cli.credential_options import Access
-from mirror.errors import Side, UsageError
+from mirror.errors import UsageError
 from mirror.image.reference import Repository
+from mirror.place import Side
 from tests.cli.conftest import Run
 
 APP = Repository.parse("quay.io/a")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mirror.cli.lock import held, path_for
-from mirror.errors import ExitCode, Locked, UsageError
+from mirror.errors import Locked, UsageError
+from mirror.exit_code import ExitCode
 from mirror.shard import Shard
 
 

@@ -19,11 +19,12 @@ from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.dry_run import Plan
-from mirror.errors import Side, UsageError
+from mirror.errors import UsageError
 from mirror.events import AdmissionClosed, Event, Status, Traffic
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.options import Options
+from mirror.place import Side
 from mirror.report.result import Result
 from mirror.shard import Shard
 from tests.conftest import Copy

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.configuration.loader import Sync, parse
-from mirror.errors import ConfigurationError, ExitCode
+from mirror.errors import ConfigurationError
+from mirror.exit_code import ExitCode
 from mirror.image.platform import Platform
 from mirror.mapping.grammar import Document
 from mirror.options import RegistryOptions

@@ -8,13 +8,12 @@ from mirror.errors import (
     MirrorError,
     NetworkError,
     NotFound,
-    Place,
     SessionLost,
-    Side,
     Spoiled,
     StaleLogin,
     WrongWay,
 )
+from mirror.place import Place, Side
 from mirror.registry.backoff import Backoff
 
 THERE = Place(Side.DESTINATION, "d.io/a", "writing the blob")

@@ -6,9 +6,10 @@ import anyio
 import pytest
 
 from mirror.engine.blob_body import StreamedBody
-from mirror.errors import Side, SizeMismatch
+from mirror.errors import SizeMismatch
 from mirror.events import Traffic
 from mirror.options import Timeouts
+from mirror.place import Side
 from mirror.registry.client import Client
 from tests.engine.test_blob_transfer import BLOB, CONTENT, SOURCE, Peer
 

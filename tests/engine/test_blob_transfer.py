@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.engine.blob_transfer import BlobTransfer, Transfers
-from mirror.errors import MirrorError, NetworkError, Side, Truncated
+from mirror.errors import MirrorError, NetworkError, Truncated
 from mirror.events import Traffic
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Repository
 from mirror.options import Timeouts
+from mirror.place import Side
 from mirror.registry.capabilities import Capabilities
 from mirror.registry.client import Client
 from mirror.registry.retrying import Retrying

@@ -12,14 +12,15 @@ from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
 from mirror.engine.run import copy
-from mirror.errors import ExitCode, Side
 from mirror.events import Event, Landing, Status, Traffic
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
 from mirror.image.selection import Selection
 from mirror.mapping.grammar import parse
 from mirror.options import Options
+from mirror.place import Side
 from mirror.report.result import Result
 from tests.conftest import Copy, Hurry
 

@@ -10,8 +10,9 @@ import pytest
 from mirror.auth.keychain import Keychain
 from mirror.demo.images import CONFIG, Blob, catalog, index, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.errors import ExitCode, Unsupported
+from mirror.errors import Unsupported
 from mirror.events import Landing, Status
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.layout import LayoutIndex
 from mirror.image.reference import Reference, Repository

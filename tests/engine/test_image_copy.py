@@ -4,12 +4,13 @@ import anyio
 import pytest
 
 from mirror.effort import note_attempts
-from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound, Place, Side
+from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound
 from mirror.events import AdmissionClosed, Status
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
 from mirror.image.reference import Repository
 from mirror.image.selection import Selection
+from mirror.place import Place, Side
 from tests.engine.world import (
     Break,
     CopyBlob,

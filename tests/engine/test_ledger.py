@@ -10,11 +10,12 @@ import pytest
 
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.ledger import Ledger, Remembered
-from mirror.errors import Denied, MirrorError, Place, Side, UsageError
+from mirror.errors import Denied, MirrorError, UsageError
 from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_MANIFEST
 from mirror.image.reference import Reference, Repository
+from mirror.place import Place, Side
 from tests.conftest import Copy
 
 DAY = 24 * 3600.0

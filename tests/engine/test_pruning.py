@@ -7,7 +7,7 @@ import pytest
 
 from mirror.engine.pair_processing import CopyProcessing
 from mirror.engine.run_state import Run
-from mirror.errors import Denied, MirrorError, NetworkError, NotFound, Side
+from mirror.errors import Denied, MirrorError, NetworkError, NotFound
 from mirror.events import PruneSettled, Status
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform
@@ -17,6 +17,7 @@ from mirror.mapping.grammar import Document, Mappings, Origin
 from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.mapping.tag_filter import Pattern, Pin, TagFilter
 from mirror.options import Options
+from mirror.place import Side
 from tests.engine.world import (
     DeleteManifest,
     ListCatalog,

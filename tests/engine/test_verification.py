@@ -9,8 +9,8 @@ import pytest
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.errors import ExitCode
 from mirror.events import Status
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST

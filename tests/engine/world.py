@@ -16,7 +16,7 @@ from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
-from mirror.errors import MirrorError, NotFound, Side
+from mirror.errors import MirrorError, NotFound
 from mirror.events import Event, ImageSettled, Landing, PruneSettled, Traffic
 from mirror.image.digest import Digest
 from mirror.image.digest_tag import fallback_tag
@@ -25,6 +25,7 @@ from mirror.image.reference import Reference, Registry, Repository
 from mirror.mapping.grammar import Document, Mappings, Rule
 from mirror.mapping.rule_options import RuleOptions
 from mirror.options import Options, Timeouts
+from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.client import Client
 from mirror.wire.listing import Listing, PagedNames

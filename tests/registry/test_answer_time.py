@@ -8,8 +8,9 @@ from aiohttp import web
 
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.errors import ExitCode, TooSlow
+from mirror.errors import TooSlow
 from mirror.events import Status
+from mirror.exit_code import ExitCode
 from mirror.options import Timeouts
 from tests.conftest import Copy
 from tests.engine.test_copying import simple

@@ -8,11 +8,12 @@ import pytest
 from mirror.auth.keychain import Keychain
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Store
-from mirror.errors import InvalidManifest, NotFound, Side
+from mirror.errors import InvalidManifest, NotFound
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.reference import Reference, Registry, Repository
 from mirror.options import Options
+from mirror.place import Side
 from mirror.registry.clients import RegistryClients
 from mirror.registry.created_date import creation
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from mirror.demo.fault import Fault
 from mirror.demo.images import Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.errors import MirrorError, NetworkError, Side
+from mirror.errors import MirrorError, NetworkError
 from mirror.image.digest import Digest, Verifier
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Registry, Repository
+from mirror.place import Side
 from mirror.registry.client import Client
 from mirror.registry.connection_budget import ConnectionBudget, SlotLender
 from mirror.registry.fanout import Chunks

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mirror.errors import Denied, Place, Side, UsageError
+from mirror.errors import Denied, UsageError
 from mirror.events import (
     Condition,
     Difference,
@@ -16,6 +16,7 @@ from mirror.events import (
     Status,
 )
 from mirror.image.digest import Digest
+from mirror.place import Place, Side
 from mirror.report.document import Failure, parse
 from mirror.report.result import Result
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mirror.errors import Denied, ExitCode, Place, Side
+from mirror.errors import Denied
 from mirror.events import (
     BlobLanded,
     ImageSettled,
@@ -15,8 +15,10 @@ from mirror.events import (
     RequestSent,
     Status,
 )
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
+from mirror.place import Place, Side
 from mirror.report.metrics import text
 from mirror.report.result import Result
 

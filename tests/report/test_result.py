@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mirror.errors import Denied, ExitCode, MirrorError, Place, Side
+from mirror.errors import Denied, MirrorError
 from mirror.events import (
     BlobLanded,
     BlobStarted,
@@ -20,9 +20,11 @@ from mirror.events import (
     RequestSent,
     Status,
 )
+from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
 from mirror.mapping.grammar import Document, parse
+from mirror.place import Place, Side
 from mirror.report.result import Result
 
 DIGEST = Digest.of(b"x")
