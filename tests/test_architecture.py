@@ -85,7 +85,6 @@ MAY_AWAIT = {
     "mirror.cluster.connection",
     "mirror.cluster.coordinator",
     "mirror.cluster.catalog_expansion",
-    "mirror.cluster.forkserver",
     "mirror.cluster.replies",
     "mirror.cluster.worker",
     "mirror.library.engines",

@@ -11,7 +11,6 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security
 
 import mirror
-from mirror.cluster.forkserver import METHOD
 from mirror.errors import UsageError
 
 # Seconds in which a scheduler must answer, and in which a worker must have come.
@@ -23,7 +22,7 @@ _CLOSE_TIMEOUT = 10.0
 # what all of them load is loaded once.
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,
-    "distributed.worker.multiprocessing-method": METHOD,
+    "distributed.worker.multiprocessing-method": "forkserver",
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }

@@ -1,43 +1,123 @@
 """The units of a run: which wait, which are under way, and what was heard of each.
 
 Pure state: told what workers say and how units end, it tells the events of the run, says what
-can be handed out, and what is to be answered.
+can be handed out, and what is to be answered.  A unit whose worker is lost is run again, by
+another attempt; each of its images is told once all the same.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from mirror.cluster.claims import ClaimAnswer, Claims
 from mirror.cluster.limits import Share, SharedLimits
 from mirror.cluster.protocol import CoordinatorReply, UnitNews
 from mirror.cluster.unit import Unit
-from mirror.cluster.unit_outcomes import UnitOutcomes
 from mirror.engine.admission import outcome
 from mirror.engine.dry_run import Plan
 from mirror.errors import MirrorError
 from mirror.events import (
+    AdmissionClosed,
     BlobLanded,
+    BlobStarted,
     BlobStopped,
     Emit,
     Event,
     ImageSettled,
+    ImagesFound,
     RequestSent,
     Status,
     Traffic,
 )
+from mirror.image.digest import Digest
+from mirror.image.reference import Repository
 from mirror.options import Options
 
 # Seconds after the end of a unit in which its last news must have come.
 _NEWS_TIMEOUT = 30.0
+_BAD = (Status.FAILED, Status.DEFERRED)
+_Names = tuple[str, str]
+
+
+class UnitOutcomes:
+    """What one unit came to; what comes out of the methods is to be told.
+
+    What an attempt said of images that are at their destination holds, also when its worker
+    is lost.  Bad news is kept until the unit is over: the next attempt may bring better.
+    """
+
+    def __init__(self) -> None:
+        self._found = 0
+        self._told = 0
+        self._settled: set[_Names] = set()
+        self._held: dict[_Names, ImageSettled] = {}
+        self._moving: dict[tuple[Repository, Digest], None] = {}
+
+    def begin_again(self) -> Iterator[Event]:
+        """Forget what the attempt before had found, had failed at, and was moving."""
+        self._found = 0
+        self._held.clear()
+        for repository, digest in self._moving:
+            yield BlobStopped(repository, digest)
+        self._moving.clear()
+
+    def take(self, event: Event) -> Iterator[Event]:
+        """Take an event from the attempt that runs the unit now."""
+        match event:
+            case ImagesFound():
+                self._found += event.count
+                if (more := self._found - self._told) > 0:
+                    self._told += more
+                    yield ImagesFound(more)
+            case ImageSettled():
+                yield from self._settle(event)
+            case AdmissionClosed():
+                pass  # that is a unit's own affair
+            case BlobStarted():
+                self._moving[event.destination, event.digest] = None
+                yield event
+            case BlobLanded() | BlobStopped():
+                self._moving.pop((event.destination, event.digest), None)
+                yield event
+            case _:
+                yield event
+
+    def close(self) -> Iterator[Event]:
+        """Emit what was kept back, now that the unit is over."""
+        yield from self._held.values()
+
+    def give_up(self, rest: list[ImageSettled]) -> Iterator[Event]:
+        """Emit the outcomes that were not emitted yet, now that no worker runs the unit."""
+        yield from (BlobStopped(repository, digest) for repository, digest in self._moving)
+        left = {_names(one): one for one in rest} | self._held
+        fresh = [one for names, one in left.items() if names not in self._settled]
+        if (more := len(fresh) + len(self._settled) - self._told) > 0:
+            yield ImagesFound(more)
+        yield from fresh
+
+    def _settle(self, image: ImageSettled) -> Iterator[Event]:
+        names = _names(image)
+        if names in self._settled:
+            return
+        if image.status in _BAD:
+            self._held[names] = image
+            return
+        self._settled.add(names)
+        yield image
+
+
+def _names(image: ImageSettled) -> _Names:
+    return image.source, image.destination
 
 
 @dataclass(slots=True, eq=False)
-class _Running:
-    """A unit that was handed out."""
+class _State:
+    """A unit, its attempts, and what was heard."""
 
     unit: Unit
-    share: Share
+    outcomes: UnitOutcomes = field(default_factory=UnitOutcomes)
+    share: Share | None = None
+    """Its share of the limits while it is under way; None while it waits."""
     attempt: str = ""
     """Who runs it, as far as was heard."""
     lost: set[str] = field(default_factory=set)
@@ -68,20 +148,19 @@ class UnitTracker:
         """What is to be answered, by the addresses of workers and by attempts."""
         self.wants_logins: list[tuple[str, str]] = []
         """The workers and attempts that wait for logins."""
-        self._waiting: deque[Unit] = deque()
-        self._running: dict[int, _Running] = {}
+        self._waiting: deque[_State] = deque()
+        self._running: dict[int, _State] = {}
         self._shares = SharedLimits(options)
         self._emit = emit
         self._traffic = traffic
         self._over = over
-        self._account = UnitOutcomes()
         self._claims = Claims()
         self._workers: dict[str, str] = {}
         """Where each attempt is made."""
 
     def begin(self, units: Iterable[Unit]) -> None:
         """Take the units of the run."""
-        self._waiting.extend(units)
+        self._waiting.extend(map(_State, units))
 
     @property
     def done(self) -> bool:
@@ -96,12 +175,13 @@ class UnitTracker:
     def hand_out(self, workers: int) -> tuple[Unit, Share] | None:
         """Take the next unit, with its share of the limits, if one more can be under way."""
         left = len(self._waiting) + len(self._running)
-        for unit in self._waiting:
-            share = self._shares.take(unit.hosts, workers=workers, units=left)
+        for state in self._waiting:
+            share = self._shares.take(state.unit.hosts, workers=workers, units=left)
             if share is not None:
-                self._waiting.remove(unit)
-                self._running[unit.number] = _Running(unit, share)
-                return unit, share
+                self._waiting.remove(state)
+                state.share = share
+                self._running[state.unit.number] = state
+                return state.unit, share
         return None
 
     def hear(self, news: UnitNews) -> None:
@@ -117,7 +197,7 @@ class UnitTracker:
             self._emit(RequestSent(host, method, count))
         for event in news.events:
             self._claim(news.attempt, event)
-            self._forward(self._account.take(news.unit, news.attempt, event))
+            self._forward(running.outcomes.take(event))
         for blob in news.asks:
             self._answer(self._claims.ask(news.attempt, blob))
         if news.last:
@@ -142,7 +222,7 @@ class UnitTracker:
     def failed(self, unit: Unit, error: MirrorError) -> None:
         """Note that no worker can carry a unit out; its images that are not settled have failed."""
         if (running := self._running.get(unit.number)) is not None:
-            self._settle(unit, Status.FAILED, error)
+            self._settle(running, Status.FAILED, error)
             self._drop(running)
             self._over(unit)
 
@@ -154,19 +234,20 @@ class UnitTracker:
                 if last.plan is not None:
                     self.plan.add(last.plan)
                 if last.failure is not None:
-                    self._settle(running.unit, Status.FAILED, last.failure)
-                self._forward(self._account.close(running.unit.number))
+                    self._settle(running, Status.FAILED, last.failure)
+                else:
+                    self._forward(running.outcomes.close())
                 self._drop(running)
                 self._over(running.unit)
             elif running.finished is not None and now - running.finished > _NEWS_TIMEOUT:
                 # What a worker told was lost with it; what it did was not, and is found.
                 self._drop(running)
-                self._waiting.append(running.unit)
+                self._waiting.append(running)
         return len(self._running) < before
 
     def defer(self) -> int:
         """Hand nothing out any more; return how many images were deferred by that."""
-        count = sum(self._settle(unit, Status.DEFERRED) for unit in self._waiting)
+        count = sum(self._settle(state, Status.DEFERRED) for state in self._waiting)
         self._waiting.clear()
         return count
 
@@ -174,26 +255,34 @@ class UnitTracker:
         """Settle every image that has no outcome as deferred."""
         self.defer()
         for running in list(self._running.values()):
-            self._settle(running.unit, Status.DEFERRED)
+            self._settle(running, Status.DEFERRED)
             self._drop(running)
 
-    def _begin(self, running: _Running, news: UnitNews) -> None:
-        """Note which worker runs a unit now; the one before, if any, is lost."""
+    def _begin(self, running: _State, news: UnitNews) -> None:
+        """Note which attempt runs a unit now; the one before, if any, is lost."""
+        if running.attempt == news.attempt:
+            return
         if running.attempt:
-            self._answer(self._claims.gone(running.attempt))
-            self._workers.pop(running.attempt, None)
+            self._leave(running)
             running.lost.add(running.attempt)
+            self._forward(running.outcomes.begin_again())
         running.attempt, running.heard, running.last = news.attempt, 0, None
         self._workers[news.attempt] = news.worker
-        self._forward(self._account.begin(news.unit, news.attempt))
 
-    def _settle(self, unit: Unit, status: Status, error: MirrorError | None = None) -> int:
-        rest = [outcome(rule, status, error) for rule in unit.rules]
-        return self._forward(self._account.give_up(unit.number, rest))
+    def _settle(self, state: _State, status: Status, error: MirrorError | None = None) -> int:
+        rest = [outcome(rule, status, error) for rule in state.unit.rules]
+        return self._forward(state.outcomes.give_up(rest))
 
-    def _drop(self, running: _Running) -> None:
+    def _drop(self, running: _State) -> None:
+        """Note that a unit is not under way any more."""
+        assert running.share is not None, "what is under way has a share of the limits"
         del self._running[running.unit.number]
         self._shares.give_back(running.share)
+        self._leave(running)
+        running.share = running.finished = None
+
+    def _leave(self, running: _State) -> None:
+        """Pass on what an attempt was copying to those who wait for it."""
         self._answer(self._claims.gone(running.attempt))
         self._workers.pop(running.attempt, None)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.cluster.unit_outcomes import UnitOutcomes
+from mirror.cluster.unit_tracker import UnitOutcomes
 from mirror.errors import NotFound
 from mirror.events import (
     AdmissionClosed,
@@ -32,73 +32,67 @@ def settled(name: str, status: Status = COPIED) -> ImageSettled:
     return ImageSettled(f"s.io/{name}", f"d.io/{name}", "f:1", status, error=error)
 
 
-def told(account: UnitOutcomes, attempt: str, *events: Event, unit: int = 1) -> list[Event]:
-    """Return what is to be told of what somebody tells."""
-    begun = list(account.begin(unit, attempt))
-    return begun + [one for event in events for one in account.take(unit, attempt, event)]
+def told(outcomes: UnitOutcomes, *events: Event) -> list[Event]:
+    """Return what is to be told of what an attempt tells."""
+    return [one for event in events for one in outcomes.take(event)]
+
+
+def told_again(outcomes: UnitOutcomes, *events: Event) -> list[Event]:
+    """Return what is to be told of what another attempt tells."""
+    return [*outcomes.begin_again(), *told(outcomes, *events)]
 
 
 def test_good_news_is_told_at_once_and_bad_news_at_the_end() -> None:
-    account = UnitOutcomes()
+    outcomes = UnitOutcomes()
     good, bad, late = settled("a:1"), settled("a:2", FAILED), settled("a:3", DEFERRED)
 
-    assert told(account, "x", good, bad, late) == [good]
-    assert list(account.close(1)) == [bad, late]
+    assert told(outcomes, good, bad, late) == [good]
+    assert list(outcomes.close()) == [bad, late]
 
 
 def test_what_a_lost_worker_brought_is_not_told_again() -> None:
-    account = UnitOutcomes()
-    told(account, "x", ImagesFound(3), settled("a:1"), settled("a:2", FAILED))
-    again = told(
-        account, "y", ImagesFound(3), settled("a:1", Status.UNCHANGED), settled("a:2"),
+    outcomes = UnitOutcomes()
+    told(outcomes, ImagesFound(3), settled("a:1"), settled("a:2", FAILED))
+    again = told_again(outcomes, ImagesFound(3), settled("a:1", Status.UNCHANGED), settled("a:2"),
         settled("a:3", FAILED),
     )  # fmt: skip
 
     assert again == [settled("a:2")]
-    assert [image.destination for image in account.close(1) if isinstance(image, ImageSettled)] == [
+    assert [image.destination for image in outcomes.close() if isinstance(image, ImageSettled)] == [
         "d.io/a:3"
     ]
 
 
 def test_more_images_are_told_of_if_the_second_run_finds_more() -> None:
-    account = UnitOutcomes()
+    outcomes = UnitOutcomes()
 
-    assert told(account, "x", ImagesFound(2), ImagesFound(1)) == [ImagesFound(2), ImagesFound(1)]
-    assert told(account, "y", ImagesFound(2), ImagesFound(3)) == [ImagesFound(2)]
+    assert told(outcomes, ImagesFound(2), ImagesFound(1)) == [ImagesFound(2), ImagesFound(1)]
+    assert told_again(outcomes, ImagesFound(2), ImagesFound(3)) == [ImagesFound(2)]
 
 
 def test_what_a_lost_worker_had_under_way_has_stopped() -> None:
-    account = UnitOutcomes()
+    outcomes = UnitOutcomes()
     other = Repository.parse("d.io/b")
-    told(account, "x", BlobStarted(HERE, DIGEST, 5), BlobStarted(other, DIGEST, 5),
+    told(outcomes, BlobStarted(HERE, DIGEST, 5), BlobStarted(other, DIGEST, 5),
          BlobLanded(other, DIGEST, 5, Landing.COPIED))  # fmt: skip
 
-    assert told(account, "y") == [BlobStopped(HERE, DIGEST)]
-    assert told(account, "z") == []
-
-
-def test_one_who_was_taken_for_lost_is_not_listened_to() -> None:
-    account = UnitOutcomes()
-    told(account, "x")
-    told(account, "y")
-
-    assert told(account, "x", settled("a:1")) == []
-    assert told(account, "y", settled("a:1")) == [settled("a:1")]
+    assert told_again(outcomes) == [BlobStopped(HERE, DIGEST)]
+    assert told_again(outcomes) == []
 
 
 def test_a_units_own_affairs_are_not_told() -> None:
     pushed = PushedBack(Registry("d.io"), 3.0, 429)
 
-    assert told(UnitOutcomes(), "x", AdmissionClosed(3), pushed) == [pushed]
+    assert told(UnitOutcomes(), AdmissionClosed(3), pushed) == [pushed]
 
 
 def test_of_a_unit_that_is_given_up_the_rest_is_told() -> None:
-    account = UnitOutcomes()
-    told(account, "x", ImagesFound(3), settled("a:1"), settled("a:2", FAILED),
+    outcomes = UnitOutcomes()
+    told(outcomes, ImagesFound(3), settled("a:1"), settled("a:2", FAILED),
          BlobStarted(HERE, DIGEST, 5))  # fmt: skip
     rest = [settled(name, DEFERRED) for name in ("a:1", "a:2", "a:3")]
 
-    assert list(account.give_up(1, rest)) == [
+    assert list(outcomes.give_up(rest)) == [
         BlobStopped(HERE, DIGEST), settled("a:2", FAILED), settled("a:3", DEFERRED)
     ]  # fmt: skip
 
@@ -106,7 +100,7 @@ def test_of_a_unit_that_is_given_up_the_rest_is_told() -> None:
 def test_of_a_unit_that_never_began_everything_is_told() -> None:
     rest = [settled("a:1", DEFERRED), settled("a:2", DEFERRED)]
 
-    assert list(UnitOutcomes().give_up(7, rest)) == [ImagesFound(2), *rest]
+    assert list(UnitOutcomes().give_up(rest)) == [ImagesFound(2), *rest]
 
 
 IMAGES = ("a:1", "a:2", "a:3", "a:4")
@@ -118,12 +112,12 @@ ATTEMPT = st.dictionaries(st.sampled_from(IMAGES), st.sampled_from(list(Status)[
 def test_every_image_is_told_exactly_once_and_never_worse_than_the_last_run_says(
     lost: list[dict[str, Status]], last: dict[str, Status]
 ) -> None:
-    account = UnitOutcomes()
+    outcomes = UnitOutcomes()
     events: list[Event] = []
-    for number, statuses in enumerate([*lost, last]):
+    for statuses in [*lost, last]:
         images = [settled(name, status) for name, status in statuses.items()]
-        events += told(account, f"attempt {number}", ImagesFound(len(IMAGES)), *images)
-    events += account.close(1)
+        events += told_again(outcomes, ImagesFound(len(IMAGES)), *images)
+    events += outcomes.close()
     images = [event for event in events if isinstance(event, ImageSettled)]
 
     assert Counter(image.source for image in images) == Counter(f"s.io/{n}" for n in IMAGES)
