@@ -9,7 +9,7 @@ from mirror.engine.schedule import Rank, Schedule, Turn
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry
 
-_TURNS = 100_000
+_OTHER_WAYS_LIMIT = 100_000
 
 
 def findings(_: int) -> Iterator[Finding]:
@@ -17,7 +17,7 @@ def findings(_: int) -> Iterator[Finding]:
     source, target = Registry("s.example.com"), Registry("d.example.com")
     both = tuple(sorted((source, target)))
     turns: list[Turn] = []
-    for number in range(_TURNS // 2):
+    for number in range(_OTHER_WAYS_LIMIT // 2):
         content = Digest.of(str(number).encode()).hex
         turns += [Turn(Rank.COPY, both, number + 1, content), Turn(Rank.FIND, (target,))]
     schedule = Schedule(per_registry=16)

@@ -32,8 +32,7 @@ if TYPE_CHECKING:  # what runs is below: no command should wait for what it does
     from mirror.auth.keychain import Logins
     from mirror.errors import ConfigurationError, MappingError, MirrorError, UsageError
     from mirror.events import BlobLanded, Event, ImageSettled, ImagesFound, Status
-    from mirror.image.platform import Platform
-    from mirror.image.selection import Selection
+    from mirror.image.platform import Platform, Selection
     from mirror.library.configured_sync import sync
     from mirror.library.copy_and_verify import copy, verify
     from mirror.options import Cluster, Options, RegistryOptions, Timeouts
@@ -75,8 +74,7 @@ _HOMES = {
     "auth.keychain": ("Logins",),
     "errors": ("ConfigurationError", "MappingError", "MirrorError", "UsageError"),
     "events": ("BlobLanded", "Event", "ImageSettled", "ImagesFound", "Status"),
-    "image.platform": ("Platform",),
-    "image.selection": ("Selection",),
+    "image.platform": ("Platform", "Selection"),
     "library.copy_and_verify": ("copy", "verify"),
     "library.configured_sync": ("sync",),
     "place": ("Side",),

@@ -31,7 +31,7 @@
     │   ├── Differs            3       a destination is not what its source is
     │   ├── DigestMismatch
     │   ├── SizeMismatch
-    │   └── Spoiled                a registry says that it received others than we sent
+    │   └── UploadCorrupted                a registry says that it received others than we sent
     └── Bug                        a fault of this program            (unsupported)
 
 The number is the process's exit code, the word in brackets the report's error class.  Errors
@@ -327,7 +327,7 @@ class SizeMismatch(IntegrityError):
         super().__init__(f"expected {expected} bytes, received {actual}")
 
 
-class Spoiled(IntegrityError):
+class UploadCorrupted(IntegrityError):
     """A registry computed another digest from what was checked before it was sent."""
 
     hint = "A proxy in front of the registry may alter or cut bodies; --chunk-size may get around."

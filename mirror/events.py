@@ -25,7 +25,7 @@ class Status(StrEnum):
     PLANNED = "planned"
 
 
-class Pruning(StrEnum):
+class PruneStatus(StrEnum):
     """What became of a tag that has left its source."""
 
     PRUNED = "pruned"
@@ -130,7 +130,7 @@ class PruneSettled:
     destination: str
     """The tag, in full; where deleting was refused, the repository or the pattern."""
     origin: str
-    outcome: Pruning
+    outcome: PruneStatus
     digest: Digest | None = None
     error: MirrorError | None = None
     rule: str = ""

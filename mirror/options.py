@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirror.image.selection import Selection
+from mirror.image.platform import Selection
 from mirror.shard import Shard
 
 DEFAULT_MAX_PER_REGISTRY = 16

@@ -68,10 +68,8 @@ MAY_AWAIT = {
     "mirror.engine.ledger",
     "mirror.engine.listings",
     "mirror.engine.manifest_copy",
-    "mirror.engine.neighbours",
     "mirror.engine.pruning",
     "mirror.engine.referrer_copy",
-    "mirror.engine.referrer_search",
     "mirror.engine.repair",
     "mirror.engine.repository_access",
     "mirror.engine.run",
@@ -79,7 +77,6 @@ MAY_AWAIT = {
     "mirror.engine.single_flight",
     "mirror.engine.slots",
     "mirror.engine.extra_tags",
-    "mirror.engine.usage",
     "mirror.engine.verification",
     "mirror.engine.pair_processing",
     "mirror.cluster.connection",
@@ -172,6 +169,16 @@ def test_the_front_door_tells_of_the_same_floors() -> None:
 def test_no_two_modules_have_one_name() -> None:
     names = Counter(module.split(".")[-1] for module in TREES)
     assert not [name for name, times in names.items() if times > 1 and name != "__init__"]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        node.name
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, times in names.items() if times > 1]
 
 
 def test_no_module_is_its_own_ancestor() -> None:

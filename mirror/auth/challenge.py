@@ -65,7 +65,7 @@ def choose(challenges: tuple[Challenge, ...]) -> Challenge | None:
     return next((one for one in challenges if one.scheme == "basic"), None)
 
 
-class _State(Enum):
+class _ParserState(Enum):
     BETWEEN = auto()
     WORD = auto()
     AFTER_WORD = auto()
@@ -74,72 +74,72 @@ class _State(Enum):
     ESCAPED = auto()
 
 
-class _Reader:
+class _ChallengeReader:
     """The header as a machine: fed character by character, it gives schemes and parameters."""
 
     def __init__(self) -> None:
-        self._state = _State.BETWEEN
+        self._state = _ParserState.BETWEEN
         self._name: list[str] = []
         self._value: list[str] = []
 
     def feed(self, character: str) -> Iterator[tuple[str, str | None]]:  # noqa: C901 - a table
         """Take the next character; give each scheme (without a value) or parameter it ends."""
         match self._state, character:
-            case _State.ESCAPED, _:
+            case _ParserState.ESCAPED, _:
                 self._value.append(character)
-                self._state = _State.QUOTED
-            case _State.QUOTED, "\\":
-                self._state = _State.ESCAPED
-            case _State.QUOTED, '"':
+                self._state = _ParserState.QUOTED
+            case _ParserState.QUOTED, "\\":
+                self._state = _ParserState.ESCAPED
+            case _ParserState.QUOTED, '"':
                 yield from self._end()
-            case _State.QUOTED, _:
+            case _ParserState.QUOTED, _:
                 self._value.append(character)
-            case _State.VALUE, '"' if not self._value:
-                self._state = _State.QUOTED
-            case _State.VALUE, " " | "\t" if not self._value:
+            case _ParserState.VALUE, '"' if not self._value:
+                self._state = _ParserState.QUOTED
+            case _ParserState.VALUE, " " | "\t" if not self._value:
                 pass
-            case _State.VALUE, "," | " " | "\t":
+            case _ParserState.VALUE, "," | " " | "\t":
                 yield from self._end()
-            case _State.VALUE, _:
+            case _ParserState.VALUE, _:
                 self._value.append(character)
-            case ((_State.WORD | _State.AFTER_WORD), "="):
-                self._state = _State.VALUE
-            case ((_State.WORD | _State.AFTER_WORD), ","):
+            case ((_ParserState.WORD | _ParserState.AFTER_WORD), "="):
+                self._state = _ParserState.VALUE
+            case ((_ParserState.WORD | _ParserState.AFTER_WORD), ","):
                 yield from self._end_scheme()
-            case _State.WORD, " " | "\t":
-                self._state = _State.AFTER_WORD
-            case _State.WORD, _:
+            case _ParserState.WORD, " " | "\t":
+                self._state = _ParserState.AFTER_WORD
+            case _ParserState.WORD, _:
                 self._name.append(character)
-            case _State.AFTER_WORD, " " | "\t":
+            case _ParserState.AFTER_WORD, " " | "\t":
                 pass
-            case _State.AFTER_WORD, _:
+            case _ParserState.AFTER_WORD, _:
                 yield from self._end_scheme()
-                self._name, self._state = [character], _State.WORD
-            case _State.BETWEEN, "," | " " | "\t" | '"' | "=":
+                self._name, self._state = [character], _ParserState.WORD
+            case _ParserState.BETWEEN, "," | " " | "\t" | '"' | "=":
                 pass
-            case _State.BETWEEN, _:
-                self._name, self._state = [character], _State.WORD
+            case _ParserState.BETWEEN, _:
+                self._name, self._state = [character], _ParserState.WORD
 
     def finish(self) -> Iterator[tuple[str, str | None]]:
         """Give what the end of the header ends."""
-        if self._state in (_State.WORD, _State.AFTER_WORD):
+        if self._state in (_ParserState.WORD, _ParserState.AFTER_WORD):
             yield from self._end_scheme()
-        elif self._state is not _State.BETWEEN:
+        elif self._state is not _ParserState.BETWEEN:
             yield from self._end()
 
     def _end(self) -> Iterator[tuple[str, str | None]]:
         yield "".join(self._name).lower(), "".join(self._value)
         self._name, self._value = [], []
-        self._state = _State.BETWEEN
+        self._state = _ParserState.BETWEEN
 
     def _end_scheme(self) -> Iterator[tuple[str, str | None]]:
         yield "".join(self._name).lower(), None
         self._name = []
-        self._state = _State.BETWEEN
+        self._state = _ParserState.BETWEEN
 
 
 def _items(header: str) -> Iterator[tuple[str, str | None]]:
-    reader = _Reader()
+    reader = _ChallengeReader()
     for character in header[:_HEADER_LIMIT]:
         yield from reader.feed(character)
     yield from reader.finish()

@@ -49,7 +49,7 @@ class Credential:
         return cls(username, password)
 
 
-class _Entry(msgspec.Struct):
+class _AuthEntry(msgspec.Struct):
     auth: str | None = None
     username: str | None = None
     password: str | None = None
@@ -58,7 +58,7 @@ class _Entry(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    auths: dict[str, _Entry | None] | None = None
+    auths: dict[str, _AuthEntry | None] | None = None
     credHelpers: dict[str, str] | None = None  # noqa: N815 - the name in the file
     credsStore: str | None = None  # noqa: N815 - the name in the file
 
@@ -103,20 +103,20 @@ class AuthFile:
         """Give the credentials that are for parts of a registry only."""
         hosts = _host_names(repository)
         for key, entry in self._auths.items():
-            if entry != _Entry() and any(key.startswith(f"{host}/") for host in hosts):
+            if entry != _AuthEntry() and any(key.startswith(f"{host}/") for host in hosts):
                 yield self._credential(entry)
 
-    def _entry(self, repository: Repository) -> _Entry | None:
+    def _entry(self, repository: Repository) -> _AuthEntry | None:
         for key in _keys(repository):
-            if (entry := self._auths.get(key)) is not None and entry != _Entry():
+            if (entry := self._auths.get(key)) is not None and entry != _AuthEntry():
                 return entry
         hosts = _host_names(repository)
         for key, entry in self._auths.items():
-            if entry != _Entry() and _as_host(key) in hosts:
+            if entry != _AuthEntry() and _as_host(key) in hosts:
                 return entry
         return None
 
-    def _credential(self, entry: _Entry) -> Credential:
+    def _credential(self, entry: _AuthEntry) -> Credential:
         username, password = entry.username or "", entry.password or ""
         if entry.auth:
             username, colon, password = self._decoded(entry.auth).partition(":")
@@ -142,16 +142,16 @@ class AuthFile:
         )
 
 
-def _present(entries: dict[str, _Entry | None]) -> dict[str, _Entry]:
+def _present(entries: dict[str, _AuthEntry | None]) -> dict[str, _AuthEntry]:
     return {key.rstrip("/"): entry for key, entry in entries.items() if entry is not None}
 
 
-def _legacy(document: dict[str, msgspec.Raw]) -> dict[str, _Entry]:
+def _legacy(document: dict[str, msgspec.Raw]) -> dict[str, _AuthEntry]:
     """Read the old .dockercfg, which is the entries alone; other files hold other things."""
-    found: dict[str, _Entry] = {}
+    found: dict[str, _AuthEntry] = {}
     for key, raw in document.items():
         if "." in key or ":" in key or key == "localhost":
-            found[key.rstrip("/")] = msgspec.json.decode(raw, type=_Entry)
+            found[key.rstrip("/")] = msgspec.json.decode(raw, type=_AuthEntry)
     return found
 
 

@@ -32,7 +32,7 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _IN_CLUSTER = (".svc", ".svc.cluster.local")
 
 
-class _Answer(msgspec.Struct):
+class _HelperAnswer(msgspec.Struct):
     Username: str = ""
     Secret: str = ""
 
@@ -184,7 +184,7 @@ async def _run(helper: Helper, environment: Mapping[str, str]) -> Credential | N
             return None
         raise _helper_failed(program, f"failed with {code}")
     try:
-        answer = msgspec.json.decode(said, type=_Answer)
+        answer = msgspec.json.decode(said, type=_HelperAnswer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         # What it said may hold the secret, so it is not repeated.
         raise _helper_failed(program, "gave no credential") from error

@@ -54,13 +54,13 @@ class Token:
         return left > max(_MARGIN, self.life * _MARGIN_SHARE)
 
 
-class _Answer(msgspec.Struct):
+class _TokenAnswer(msgspec.Struct):
     token: str | None = None
     access_token: str | None = None
     expires_in: float | str | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Answer)
+_DECODER = msgspec.json.Decoder(_TokenAnswer)
 _Login = tuple[str, Credential | None]
 _Key = tuple[str, str, Scope | None, Credential | None]
 

@@ -15,8 +15,8 @@ import typer.core
 
 from mirror import __version__
 from mirror.cli import auth_options, help_texts
-from mirror.cli import option_types as given
-from mirror.cli.command_options import Shared, Wanted, flatten_options
+from mirror.cli import option_declarations as given
+from mirror.cli.option_groups import Shared, Wanted, flatten_options
 from mirror.cli.streams import ensure
 from mirror.errors import MappingError, MirrorError
 from mirror.exit_code import ExitCode
@@ -96,7 +96,7 @@ def sync(
         configuration,
         options,
         shared.logins(),
-        shared.telling(),
+        shared.reporting(),
         schema=schema,
         lock=lock,
         cluster=shared.cluster,
@@ -181,9 +181,9 @@ def _carry_out(
 ) -> None:
     """Copy, or verify."""
     asked = wanted.mappings or [], wanted.files or []
-    logins, telling = shared.logins(), shared.telling()
+    logins, reporting = shared.logins(), shared.reporting()
     _call(
-        "mirror.cli.copy", *asked, options, logins, telling, verifying=verifying,
+        "mirror.cli.copy", *asked, options, logins, reporting, verifying=verifying,
         cluster=shared.cluster,
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""The options about who we are, and whom we believe; see `mirror.cli.option_types`."""
+"""The options about who we are, and whom we believe; see `mirror.cli.option_declarations`."""
 
 from pathlib import Path
 from typing import Annotated
 
-from mirror.cli.option import option
+from mirror.cli.option_declarations import option
 
 _TRUST = "Trust"
 

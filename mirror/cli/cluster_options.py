@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.option import option
+from mirror.cli.option_declarations import option
 from mirror.shard import AUTO, Shard
 
 _SPREADING = "More than one machine"
@@ -22,7 +22,7 @@ Share = Annotated[
 ]
 
 
-class Engine(StrEnum):
+class EngineName(StrEnum):
     """Where the work runs."""
 
     LOCAL = "local"
@@ -30,7 +30,7 @@ class Engine(StrEnum):
 
 
 Engines = Annotated[
-    Engine,
+    EngineName,
     option(
         _SPREADING,
         "--engine",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror.auth.keychain import Logins
-from mirror.cli.converters import Telling
+from mirror.cli.converters import ReportingOptions
 from mirror.cli.credential_options import Access
 from mirror.cli.interrupt import interruptible
 from mirror.cli.output import check
@@ -22,7 +22,7 @@ from mirror.mapping.grammar import Document, Rule, parse
 from mirror.mapping.rule_options import name_of
 from mirror.options import Cluster, Options
 
-_PLAINLY, _NOBODY = Telling(), Logins()
+_PLAINLY, _NOBODY = ReportingOptions(), Logins()
 _UNREADABLE = "This mapping file cannot be read."
 
 
@@ -31,7 +31,7 @@ def main(
     files: Sequence[str],
     options: Options,
     logins: Mapping[str, Any],
-    telling: Telling,
+    reporting: ReportingOptions,
     *,
     verifying: bool = False,
     cluster: Cluster | None = None,
@@ -47,14 +47,14 @@ def main(
             hint="Give SRC=DST, or --file with a file of such lines; mirror --help says more.",
         )
     given = Access(**logins).logins()
-    return carry_out(deque(rules), options, given, telling, verifying=verifying, cluster=cluster)
+    return carry_out(deque(rules), options, given, reporting, verifying=verifying, cluster=cluster)
 
 
 def carry_out(
     rules: deque[Rule],
     options: Options,
     logins: Logins,
-    telling: Telling,
+    reporting: ReportingOptions,
     *,
     verifying: bool = False,
     cluster: Cluster | None = None,
@@ -63,13 +63,13 @@ def carry_out(
 
     The rules are taken out one by one, since there may be very many.
     """
-    check(telling.outputs)
+    check(reporting.outputs)
     terminal = Terminal()
     named = tuple(dict.fromkeys(name for rule in rules if (name := name_of(rule.options))))
-    telling = replace(telling, rules=named, shard=options.shard)
+    reporting = replace(reporting, rules=named, shard=options.shard)
     return run(
         lambda: copy_and_tell(
-            _given_away(rules), options, terminal, logins, telling, verifying=verifying,
+            _given_away(rules), options, terminal, logins, reporting, verifying=verifying,
             cluster=cluster,
         )
     )  # fmt: skip
@@ -80,29 +80,29 @@ async def copy_and_tell(
     options: Options,
     terminal: Terminal,
     logins: Logins = _NOBODY,
-    telling: Telling = _PLAINLY,
+    reporting: ReportingOptions = _PLAINLY,
     *,
     verifying: bool = False,
     cluster: Cluster | None = None,
 ) -> ExitCode:
     """Copy or verify what the rules say, tell it on the terminal and in files, and judge it."""
-    reporter = Reporter(terminal, telling, rehearsing=options.dry_run, verifying=verifying)
+    reporter = Reporter(terminal, reporting, rehearsing=options.dry_run, verifying=verifying)
     plan = None
     result = reporter.result
     try:
         with interruptible() as interruption:
-            async with terminal.showing(reporter.progress, reporter.traffic, telling.progress):
+            async with terminal.showing(reporter.progress, reporter.traffic, reporting.progress):
                 told = reporter.take, reporter.traffic
                 plan = await engine_of(cluster)(rules, options, *told, logins, verifying=verifying)
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:
         # Also when a bug of ours ended it somebody has to go on from here.
-        reporter.write_down(telling.outputs, ExitCode.FAILED)
+        reporter.write_down(reporting.outputs, ExitCode.FAILED)
         raise
     code = interruption.exit_code or result.exit_code
-    written = reporter.write_down(telling.outputs, code)
-    if telling.json:
+    written = reporter.write_down(reporting.outputs, code)
+    if reporting.json:
         terminal.print(result.json(reporter.seconds).decode().rstrip("\n"))
     elif plan is not None:
         terminal.print(plan.text(result.requests))

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from mirror.cli.option import option
+from mirror.cli.option_declarations import option
 
 _LIMITS = "Limits"
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
-from mirror.cli.converters import Outputs, Telling
+from mirror.cli.converters import Outputs, ReportingOptions
 from mirror.cli.output import read_before, write
 from mirror.cli.terminal import Terminal
 from mirror.errors import Differs, MirrorError
@@ -13,7 +13,7 @@ from mirror.events import (
     Event,
     ImageSettled,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     PushedBack,
     QuotaSeen,
     Status,
@@ -32,16 +32,16 @@ class Reporter:
     """Takes the events of a run, and tells them on the terminal and in files."""
 
     def __init__(
-        self, terminal: Terminal, telling: Telling, *, rehearsing: bool, verifying: bool
+        self, terminal: Terminal, reporting: ReportingOptions, *, rehearsing: bool, verifying: bool
     ) -> None:
         self.terminal = terminal
         self._rehearsing = rehearsing
         self._verifying = verifying
         self.progress = Progress()
         self.traffic = Traffic()
-        self.result = Result(datetime.now(UTC), telling.rules, telling.shard)
-        self._json = telling.json
-        self._verbosity = telling.verbosity
+        self.result = Result(datetime.now(UTC), reporting.rules, reporting.shard)
+        self._json = reporting.json
+        self._verbosity = reporting.verbosity
         self._began = time.monotonic()
         self._hinted: set[str] = set()
         self._pauses: defaultdict[str, float] = defaultdict(float)
@@ -137,15 +137,15 @@ class Reporter:
     def _pruned(self, prune: PruneSettled) -> None:
         """Say what became of a tag that has left its source."""
         match prune.outcome:
-            case Pruning.FAILED | Pruning.REFUSED:
+            case PruneStatus.FAILED | PruneStatus.REFUSED:
                 self._complain(f"not pruned: {prune.destination}", prune.error)
-            case Pruning.KEPT if self._verbosity >= 0 and prune.error is not None:
+            case PruneStatus.KEPT if self._verbosity >= 0 and prune.error is not None:
                 self.terminal.say(f"kept: {prune.destination}: {prune.error.message}", "dim")
-            case Pruning.DEFERRED if self._verbosity > 0:
+            case PruneStatus.DEFERRED if self._verbosity > 0:
                 self.terminal.say(f"prune deferred: {prune.destination}", "dim")
-            case Pruning.PRUNED if not self._json:
+            case PruneStatus.PRUNED if not self._json:
                 self.terminal.print(f"pruned {prune.digest} {prune.destination}")
-            case Pruning.PLANNED if not self._json:
+            case PruneStatus.PLANNED if not self._json:
                 self.terminal.print(f"would prune {prune.digest} {prune.destination}")
 
     def _complain(self, what: str, error: MirrorError | None) -> None:
@@ -181,14 +181,14 @@ class Reporter:
                 self.terminal.say(f"{image.status}: {image.source} -> {image.destination}", "dim")
 
 
-def _prunes(counts: Counter[Pruning]) -> dict[str, int]:
+def _prunes(counts: Counter[PruneStatus]) -> dict[str, int]:
     """Count what became of tags that have left their source, in words for a person."""
     return {
-        "pruned": counts[Pruning.PRUNED],
-        "to be pruned": counts[Pruning.PLANNED],
-        "kept": counts[Pruning.KEPT],
-        "not pruned": counts[Pruning.REFUSED] + counts[Pruning.FAILED],
-        "prunes deferred": counts[Pruning.DEFERRED],
+        "pruned": counts[PruneStatus.PRUNED],
+        "to be pruned": counts[PruneStatus.PLANNED],
+        "kept": counts[PruneStatus.KEPT],
+        "not pruned": counts[PruneStatus.REFUSED] + counts[PruneStatus.FAILED],
+        "prunes deferred": counts[PruneStatus.DEFERRED],
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirror.cli.converters import Telling
+from mirror.cli.converters import ReportingOptions
 from mirror.cli.copy import carry_out, read_document
 from mirror.cli.credential_options import Access
 from mirror.cli.lock import held, path_for
@@ -23,7 +23,7 @@ def main(
     configuration: str | None,
     options: Options,
     logins: Mapping[str, Any],
-    telling: Telling,
+    reporting: ReportingOptions,
     *,
     schema: bool,
     lock: Path | None,
@@ -46,7 +46,7 @@ def main(
         if not options.dry_run:  # which gets in nobody's way
             usual = path_for(configuration, options.ledger, options.shard)
             holding.enter_context(held(lock or usual))
-        return carry_out(deque(sync.rules), options, given, telling, cluster=cluster)
+        return carry_out(deque(sync.rules), options, given, reporting, cluster=cluster)
 
 
 def _folder(configuration: str) -> Path:

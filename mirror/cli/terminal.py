@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from mirror.cli.streams import give_up
-from mirror.engine.concurrency import beside
+from mirror.engine.concurrency import background
 from mirror.events import Traffic
 from mirror.report.progress import Progress
 
@@ -65,7 +65,7 @@ class Terminal:
         if how == "bar":
             self._screen = self._screen or _screen()
             draw = self._screen.draw
-        async with beside(partial(self._bear, partial(draw, progress, traffic))):
+        async with background(partial(self._bear, partial(draw, progress, traffic))):
             yield
 
     async def _bear(self, draw: Callable[[], Awaitable[None]]) -> None:

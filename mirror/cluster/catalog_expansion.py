@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mirror.engine.admission import outcome
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.expansion import Ownership, nothing_matches
 from mirror.engine.run_state import Run
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Emit, ImageSettled, ImagesFound, Status
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import catalog_of, covered, repositories, singles
+from mirror.mapping.wildcard import catalog_of, matching_tags, repositories, rules_per_tag
 from mirror.options import Options
 
 
 @dataclass(slots=True, eq=False)
-class _Catalog:
+class _CatalogRule:
     """A rule for many repositories."""
 
     rule: Rule
@@ -40,14 +40,14 @@ class CatalogExpansion:
         self._options = options
         self._emit = emit
         self._ownership = Ownership(options.shard, emit)
-        self._unread: dict[_Catalog, None] = {}
-        self._fruitless: dict[str, _Catalog] = {}
+        self._unread: dict[_CatalogRule, None] = {}
+        self._fruitless: dict[str, _CatalogRule] = {}
         """Those of which no image is known, though there are repositories; by `Rule.catalog`."""
         self._catalogs: dict[tuple[str, str], str] = {}
         """Of which rule a repository is one, by its name and the rule's origin."""
         for rule in self._ownership.divide(rules)[0]:
             if rule.source.many_repositories:
-                self._unread[_Catalog(rule)] = None
+                self._unread[_CatalogRule(rule)] = None
             else:
                 self.rules.append(rule)
 
@@ -57,13 +57,13 @@ class CatalogExpansion:
         return bool(self._unread)
 
     @property
-    def doubts(self) -> bool:
+    def has_unmatched(self) -> bool:
         """Whether there are patterns of which nothing is known to be found."""
         return bool(self._fruitless)
 
     async def read(self, run: Run) -> None:
         """Read the catalogs."""
-        async with together() as tasks:
+        async with task_group() as tasks:
             for catalog in list(self._unread):
                 tasks.start_soon(self._read, run, catalog)
 
@@ -91,11 +91,11 @@ class CatalogExpansion:
         has something that matches.
         """
         fruitless, self._fruitless = self._fruitless, {}
-        async with together() as tasks:
+        async with task_group() as tasks:
             for catalog in fruitless.values():
                 tasks.start_soon(self._look_elsewhere, run, catalog)
 
-    async def _read(self, run: Run, catalog: _Catalog) -> None:
+    async def _read(self, run: Run, catalog: _CatalogRule) -> None:
         rule, source = catalog.rule, catalog.rule.source
         below = source.path[: source.path.rfind("/") + 1] if source.registry.is_local else ""
         try:
@@ -115,7 +115,7 @@ class CatalogExpansion:
         elif source.many_tags:
             self._fruitless[catalog_of(rule)] = catalog
 
-    async def _look_elsewhere(self, run: Run, catalog: _Catalog) -> None:
+    async def _look_elsewhere(self, run: Run, catalog: _CatalogRule) -> None:
         while catalog.elsewhere:
             rule = catalog.elsewhere.pop()
             try:
@@ -124,7 +124,7 @@ class CatalogExpansion:
                 continue
             except MirrorError:
                 return  # the share that has it tells of that
-            if any(True for _ in singles(rule, covered(rule, tags))):
+            if any(True for _ in rules_per_tag(rule, matching_tags(rule, tags))):
                 return
         self._nothing_found(catalog.rule, "tag")
 

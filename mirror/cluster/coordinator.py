@@ -32,7 +32,7 @@ from mirror.cluster.protocol import TOPIC, UnitNews, WorkUnit
 from mirror.cluster.replies import Replies
 from mirror.cluster.unit import Unit, cut
 from mirror.cluster.unit_tracker import UnitTracker
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
 from mirror.engine.pair_processing import PruneProcessing
@@ -149,7 +149,7 @@ class _ClusterRun:
             raise self._broken
         plan = self._tracker.plan if self._options.dry_run and not self._verifying else None
         if not self._ends_early:
-            if self._catalogs.doubts:
+            if self._catalogs.has_unmatched:
                 async with self._here(writes=False) as run:
                     await self._catalogs.conclude(run)
             if pruned:
@@ -194,7 +194,7 @@ class _ClusterRun:
         return max(0.0, self._ends - anyio.current_time()) if self._ends is not None else None
 
     async def _carry_out_units(self) -> None:
-        async with together() as tasks:
+        async with task_group() as tasks:
             tasks.start_soon(self._post.deliver)
             tasks.start_soon(self._mind)
             if self._ends is not None:

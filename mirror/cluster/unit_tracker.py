@@ -111,7 +111,7 @@ def _names(image: ImageSettled) -> _Names:
 
 
 @dataclass(slots=True, eq=False)
-class _State:
+class _UnitState:
     """A unit, its attempts, and what was heard."""
 
     unit: Unit
@@ -148,8 +148,8 @@ class UnitTracker:
         """What is to be answered, by the addresses of workers and by attempts."""
         self.wants_logins: list[tuple[str, str]] = []
         """The workers and attempts that wait for logins."""
-        self._waiting: deque[_State] = deque()
-        self._running: dict[int, _State] = {}
+        self._waiting: deque[_UnitState] = deque()
+        self._running: dict[int, _UnitState] = {}
         self._shares = SharedLimits(options)
         self._emit = emit
         self._traffic = traffic
@@ -160,7 +160,7 @@ class UnitTracker:
 
     def begin(self, units: Iterable[Unit]) -> None:
         """Take the units of the run."""
-        self._waiting.extend(map(_State, units))
+        self._waiting.extend(map(_UnitState, units))
 
     @property
     def done(self) -> bool:
@@ -258,7 +258,7 @@ class UnitTracker:
             self._settle(running, Status.DEFERRED)
             self._drop(running)
 
-    def _begin(self, running: _State, news: UnitNews) -> None:
+    def _begin(self, running: _UnitState, news: UnitNews) -> None:
         """Note which attempt runs a unit now; the one before, if any, is lost."""
         if running.attempt == news.attempt:
             return
@@ -269,11 +269,11 @@ class UnitTracker:
         running.attempt, running.heard, running.last = news.attempt, 0, None
         self._workers[news.attempt] = news.worker
 
-    def _settle(self, state: _State, status: Status, error: MirrorError | None = None) -> int:
+    def _settle(self, state: _UnitState, status: Status, error: MirrorError | None = None) -> int:
         rest = [outcome(rule, status, error) for rule in state.unit.rules]
         return self._forward(state.outcomes.give_up(rest))
 
-    def _drop(self, running: _State) -> None:
+    def _drop(self, running: _UnitState) -> None:
         """Note that a unit is not under way any more."""
         assert running.share is not None, "what is under way has a share of the limits"
         del self._running[running.unit.number]
@@ -281,7 +281,7 @@ class UnitTracker:
         self._leave(running)
         running.share = running.finished = None
 
-    def _leave(self, running: _State) -> None:
+    def _leave(self, running: _UnitState) -> None:
         """Pass on what an attempt was copying to those who wait for it."""
         self._answer(self._claims.gone(running.attempt))
         self._workers.pop(running.attempt, None)

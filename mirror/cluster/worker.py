@@ -20,7 +20,7 @@ from distributed import Status, Worker, get_worker
 from mirror.auth.keychain import Keychain, Logins
 from mirror.cluster.claims import Blob
 from mirror.cluster.protocol import TOPIC, CoordinatorReply, UnitNews, WorkUnit, packed
-from mirror.engine.concurrency import beside
+from mirror.engine.concurrency import background
 from mirror.engine.dry_run import Plan
 from mirror.engine.ledger import Remembered
 from mirror.engine.loop import run
@@ -110,7 +110,7 @@ class ActiveUnit:
         plan, failure = None, None
         with self._scope:
             try:
-                async with beside(self._report):
+                async with background(self._report):
                     plan = await self._carry_out()
             except MirrorError as error:
                 failure = error
@@ -124,8 +124,8 @@ class ActiveUnit:
         """Take what the coordinator says; may be called from any thread."""
         self._portal.start_task_soon(self._hear, reply)
 
-    async def ask(self, registry: Registry, blob: Descriptor) -> Repository | None:
-        """See `mirror.engine.neighbours.Neighbours`."""
+    async def claim(self, registry: Registry, blob: Descriptor) -> Repository | None:
+        """See `mirror.engine.run_state.Peers`."""
         if blob.size < _WORTH_ASKING:
             return None
         key = registry, blob.digest
@@ -144,9 +144,9 @@ class ActiveUnit:
         told = work_unit.rules, options, self._emit, self._traffic
         around = keychain, Proxies.parse(os.environ)
         if work_unit.verifying:
-            await verify(*told, *around, neighbours=self)
+            await verify(*told, *around, peers=self)
             return None
-        return await copy(*told, *around, recall=self._recall, neighbours=self)
+        return await copy(*told, *around, recall=self._recall, peers=self)
 
     async def _given(self) -> Logins:
         """Return the logins: what the options name here, and what was given elsewhere."""

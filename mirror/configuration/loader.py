@@ -20,13 +20,13 @@ from mirror.configuration.model import (
     Defaults,
     Pruning,
     RegistrySection,
-    Rule,
+    RuleSection,
     Tags,
 )
 from mirror.configuration.yaml_source import Path, Placed, read
 from mirror.errors import ConfigurationError
+from mirror.image.platform import Selection
 from mirror.image.reference import Registry
-from mirror.image.selection import Selection
 from mirror.mapping import grammar
 from mirror.mapping.grammar import Document, Mappings, Origin
 from mirror.mapping.rule_options import Prune, RuleOptions
@@ -218,7 +218,7 @@ class _Rules:
                     Origin(self._name, line), f"registries.{name}: no rule goes there; {guess}"
                 )
 
-    def _add(self, rule: Rule, destination: str, number: int, origin: Origin) -> None:
+    def _add(self, rule: RuleSection, destination: str, number: int, origin: Origin) -> None:
         assert rule.source is not None, "the model sees to it"
         rule_options = _rule_options(
             rule, self._configuration.defaults, f"{rule.source} -> {destination}"
@@ -230,7 +230,7 @@ class _Rules:
                 line = self._placed.line(("sync", number, part))
                 self._mappings.problem(Origin(self._name, line), f"sync.{number}.{part}: {words}")
 
-    def _read_mapping(self, rule: Rule, path: str, origin: Origin) -> None:
+    def _read_mapping(self, rule: RuleSection, path: str, origin: Origin) -> None:
         try:
             content = self._read_file(path)
         except (OSError, ValueError) as error:
@@ -241,7 +241,7 @@ class _Rules:
         self._mappings.document(Document(path, content), rule_options)
 
 
-def _misfits(rule: grammar.Rule, section: Rule) -> Iterator[tuple[str, str]]:
+def _misfits(rule: grammar.Rule, section: RuleSection) -> Iterator[tuple[str, str]]:
     """Give the fields of a rule that make no sense with its source, and why."""
     source, target = rule.source, rule.target
     assert rule.options is not None, "rules of a configuration have terms"
@@ -255,7 +255,7 @@ def _misfits(rule: grammar.Rule, section: Rule) -> Iterator[tuple[str, str]]:
         yield "prune", "nothing is ever deleted in a folder"
 
 
-def _rule_options(rule: Rule, defaults: Defaults, name: str) -> RuleOptions:
+def _rule_options(rule: RuleSection, defaults: Defaults, name: str) -> RuleOptions:
     """Put together what a rule says, and the defaults where it says nothing."""
     prune = rule.prune if rule.prune is not None else defaults.prune
     platforms = _first(rule.platforms, defaults.platforms)

@@ -140,7 +140,7 @@ class Defaults(Section):
     allow_empty: bool | None = Field(None, description="Whether a rule may match nothing.")
 
 
-class Rule(Defaults):
+class RuleSection(Defaults):
     """What is kept in step: a source with its destination, or a file of mappings."""
 
     model_config = ConfigDict(
@@ -243,11 +243,11 @@ class Configuration(Section):
     version: Literal[1] = Field(description="The version of this format.")
     defaults: Defaults = Defaults.model_construct()
     registries: dict[_Host, RegistrySection] = {}
-    sync: tuple[Rule, ...] = Field(json_schema_extra={"minItems": 1})
+    sync: tuple[RuleSection, ...] = Field(json_schema_extra={"minItems": 1})
 
     @field_validator("sync")
     @classmethod
-    def _some(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    def _some(cls, rules: tuple[RuleSection, ...]) -> tuple[RuleSection, ...]:
         # A length that the library checks would be told of whenever a rule is wrong.
         if not rules:
             raise ValueError("expected at least one rule")

@@ -71,7 +71,7 @@ def read(content: bytes, environment: Mapping[str, str]) -> Placed:
         placed.problems.append((1, "not valid YAML: too deep"))
     else:
         if root is not None:
-            placed.value = _Reader(loader, placed, environment).value(root, ())
+            placed.value = _YamlReader(loader, placed, environment).value(root, ())
     return placed
 
 
@@ -79,7 +79,7 @@ def _advice(problem: str) -> str:
     return next((f"; {words}" for sign, words in _ADVICE if sign in problem), "")
 
 
-class _Reader:
+class _YamlReader:
     """Turns nodes into values, and notes where they were."""
 
     def __init__(

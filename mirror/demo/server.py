@@ -12,9 +12,34 @@ import anyio
 from aiohttp import web
 
 from mirror.demo.api import Api, HungUp, error, hang_up
-from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.store import Refusal, Store
+
+
+@dataclass(slots=True)
+class TokenIssuer:
+    """Gives tokens to whoever asks, and lets those in who show one that is not used up.
+
+    Counting requests in place of seconds, it makes tokens run out in the middle
+    of whatever is going on, the same way each time.
+    """
+
+    uses: int
+    given: int = 0
+    _left: dict[str, int] = field(default_factory=dict)
+
+    def give(self) -> str:
+        """Make a token."""
+        self.given += 1
+        token = f"token-{self.given}"
+        self._left[f"Bearer {token}"] = self.uses
+        return token
+
+    def admits(self, login: str) -> bool:
+        """Whether to let a request in that shows this; if so, it is one use less."""
+        left = self._left.get(login, 0)
+        self._left[login] = left - 1
+        return left > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +62,7 @@ class EmbeddedRegistry:
     faults: list[Fault] = field(default_factory=list)
     log: list[Asked] = field(default_factory=list)
     keep_log: bool = False
-    doorman: Doorman | None = None
+    tokens: TokenIssuer | None = None
     """Who asks for tokens at the door; None lets everybody in."""
     mounts: bool = True
     """Whether it mounts blobs; otherwise it opens a session, as for any it does not have."""
@@ -120,10 +145,10 @@ class EmbeddedRegistry:
         length = request.content_length
         if not self.referrers and "/referrers/" in request.path:
             return web.Response(status=404)
-        if self.doorman is not None:
+        if self.tokens is not None:
             if request.path == "/token":
-                return web.json_response({"token": self.doorman.give()})
-            if not self.doorman.admits(request.headers.get("Authorization", "")):
+                return web.json_response({"token": self.tokens.give()})
+            if not self.tokens.admits(request.headers.get("Authorization", "")):
                 return self._turned_away()
         if self.body_limit is not None and (length or 0) > self.body_limit:
             return error(Refusal(413, "", "the body is too large"))

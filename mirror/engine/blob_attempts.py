@@ -1,13 +1,20 @@
 """What was tried for one blob, and whether it may be begun again."""
 
-from mirror.errors import IntegrityError, MirrorError, NetworkError, Spoiled, StaleLogin, WrongWay
+from mirror.errors import (
+    IntegrityError,
+    MirrorError,
+    NetworkError,
+    StaleLogin,
+    UploadCorrupted,
+    WrongWay,
+)
 from mirror.place import Side
 from mirror.registry.backoff import Backoff
 
 # Times one blob is begun again with a new login, and steps towards chunks that are
 # small enough.
 _LOGINS = 2
-_TURNS = 6
+_OTHER_WAYS_LIMIT = 6
 
 
 class BlobAttempts:
@@ -20,7 +27,7 @@ class BlobAttempts:
         """Whether the last upload may have been committed although its answer was lost."""
         self.broken = False
         """Whether an upload broke off."""
-        self.spoiled = False
+        self.corrupted = False
         """Whether an upload arrived as something else."""
         self._backoff = backoff
         self._failures = 0
@@ -47,9 +54,9 @@ class BlobAttempts:
             return 0.0 if self._logins <= _LOGINS else None
         if isinstance(error, WrongWay):
             self._turns += 1
-            return 0.0 if self._turns <= _TURNS else None
+            return 0.0 if self._turns <= _OTHER_WAYS_LIMIT else None
         if isinstance(error, IntegrityError):
-            self.spoiled = self.spoiled or isinstance(error, Spoiled)
+            self.corrupted = self.corrupted or isinstance(error, UploadCorrupted)
             self._mismatches += 1
             return 0.0 if self._mismatches <= min(1, self._backoff.retries) else None
         if not error.retryable or self._failures >= self._backoff.retries:

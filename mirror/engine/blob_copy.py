@@ -30,7 +30,7 @@ async def copy_blob(run: Run, route: Route, blob: Descriptor) -> bool:
     if run.known.has_blob(route.destination, blob.digest):
         return False
     return await run.contents.do(
-        blob_key(route, blob), partial(bring_blob, run, route, blob),
+        blob_key(route, blob), partial(ensure_blob, run, route, blob),
         partial(is_of_other_source, route.source),
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ def blob_key(route: Route, blob: Descriptor) -> Hashable:
     return "blob", route.destination, blob.digest, blob.size, blob.urls
 
 
-async def bring_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
+async def ensure_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
     """Find, mount or stream a blob that is not known to be there; return if it was copied.
 
     ``refused`` says that the registry does not have it, whatever it said before: then it is
@@ -62,7 +62,9 @@ async def bring_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool 
 
 async def _is_there(run: Run, destination: Repository, blob: Descriptor) -> bool:
     try:
-        return await run.destination.has(destination, blob, spared=run.known.spares(destination))
+        return await run.destination.has(
+            destination, blob, dry_run_only=run.known.asks_only_in_dry_run(destination)
+        )
     except RegistryError:
         return False  # some logins may push and not look
 
@@ -90,27 +92,27 @@ async def copy_missing_blob(
                 if mountable
                 else None
             )
-            landed = await run.destination.bring(
-                route.source, destination, blob, origin, shared=shared
-            )
-        if landed.refused is not None:
-            run.known.mount_refused(destination, landed.refused)
-        if landed.landing is Landing.COPIED:
+            if shared and origin in (None, destination) and run.peers is not None:
+                origin = await run.peers.claim(registry, blob) or origin
+            arrival = await run.destination.copy_blob(route.source, destination, blob, origin)
+        if arrival.refused is not None:
+            run.known.mount_refused(destination, arrival.refused)
+        if arrival.landing is Landing.COPIED:
             current_effort().charge(blob.size)
         run.known.add_blob(destination, blob.digest)
 
 
-async def replace_blob(run: Run, route: Route, blob: Descriptor, *, spoiled: bool) -> None:
-    """Bring a blob that was looked for and is not there, or is ``spoiled``: something else.
+async def replace_blob(run: Run, route: Route, blob: Descriptor, *, corrupted: bool) -> None:
+    """Bring a blob that was looked for and is not there, or is ``corrupted``: something else.
 
     What is something else there must not be taken from there again.
     """
 
     async def copy() -> bool:
-        await copy_missing_blob(run, route, blob, mountable=not spoiled)
+        await copy_missing_blob(run, route, blob, mountable=not corrupted)
         return True
 
-    await run.contents.do(("replacement", route.destination, blob.digest, spoiled), copy)
+    await run.contents.do(("replacement", route.destination, blob.digest, corrupted), copy)
 
 
 @asynccontextmanager

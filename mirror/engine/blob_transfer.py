@@ -30,7 +30,7 @@ AnyBody = StreamedBody | WholeBody
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class BlobArrival:
     """How a blob came to its destination, and from where a mount was refused on the way."""
 
     landing: Landing
@@ -103,7 +103,7 @@ class BlobTransfer:
         self._backoff = transfers.backoff
         self._attempts = BlobAttempts(transfers.backoff)
 
-    async def copy(self) -> Landed:
+    async def copy(self) -> BlobArrival:
         """Bring the blob to its destination.
 
         What may pass is tried again: from where it broke off if the registry can
@@ -122,7 +122,7 @@ class BlobTransfer:
                     await self._backoff.sleep(seconds)
                 # The answer to a commit may be all that was lost.
                 if self._attempts.uncertain and await self._arrived():
-                    return Landed(Landing.COPIED)
+                    return BlobArrival(Landing.COPIED)
                 await body.begin_again()
 
     def _body(self) -> AnyBody:
@@ -132,10 +132,10 @@ class BlobTransfer:
             return WholeBody(*around, transfers.throttle)
         return StreamedBody(*around, transfers.timeouts, transfers.throttle)
 
-    async def _once(self, body: AnyBody) -> Landed:
+    async def _once(self, body: AnyBody) -> BlobArrival:
         attempts = self._attempts
         upload = self._uploads.begin(
-            self._blob, self._mount_from, broken=attempts.broken, spoiled=attempts.spoiled
+            self._blob, self._mount_from, broken=attempts.broken, corrupted=attempts.corrupted
         )
         try:
             await self._open(upload, body)
@@ -145,8 +145,8 @@ class BlobTransfer:
             await self._uploads.cancel(upload)
         if upload.state is State.MOUNTED:
             found = self._mount_from == self._destination.repository
-            return Landed(Landing.PRESENT if found else Landing.MOUNTED)
-        return Landed(Landing.COPIED, upload.refused)
+            return BlobArrival(Landing.PRESENT if found else Landing.MOUNTED)
+        return BlobArrival(Landing.COPIED, upload.refused)
 
     async def _open(self, upload: Upload, body: AnyBody) -> None:
         """Open a session; the source is asked meanwhile, if the blob will surely be needed."""

@@ -13,7 +13,7 @@ _B = TypeVar("_B")
 
 
 @asynccontextmanager
-async def together() -> AsyncIterator[TaskGroup]:
+async def task_group() -> AsyncIterator[TaskGroup]:
     """Give a task group; when the block is left, nothing that was started in it still runs.
 
     An exception out of the block or of a task ends all of it, and is raised; of several
@@ -36,14 +36,14 @@ async def both(
     async def run_first() -> None:
         found.append(await first())
 
-    async with together() as tasks:
+    async with task_group() as tasks:
         tasks.start_soon(run_first)
         other = await second()
     return found[0], other
 
 
 @asynccontextmanager
-async def beside(
+async def background(
     work: Callable[[], Coroutine[object, None, None]], *, finish: bool = False
 ) -> AsyncIterator[None]:
     """Run this work while the block lasts; the block's errors come out as themselves.
@@ -91,7 +91,7 @@ async def finish_soon(
                 beside.cancel()
         ended.set()
 
-    async with together() as group:
+    async with task_group() as group:
         group.start_soon(shielded)
         try:
             if meanwhile is not None:

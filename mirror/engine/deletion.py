@@ -6,21 +6,129 @@
 
 What was listed some time ago may be wrong by now, so that no tag goes that its source
 still names when it is asked for it.  Every tag has one outcome.
+
+Where a registry deletes digests only, a digest takes along every tag that names it and
+breaks every index that lists it; so all other tags are looked up first, and what mappings
+want by digest, each down to its last child.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mirror.engine.concurrency import together
+from anyio.abc import TaskGroup
+
+from mirror.engine.concurrency import task_group
+from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Destination, Source
-from mirror.engine.usage import Usages
+from mirror.engine.single_flight import SharedWork
 from mirror.errors import MirrorError, NotFound, Refused
-from mirror.events import DestinationChanging, Emit, PruneSettled, Pruning
+from mirror.events import DestinationChanging, Emit, PruneSettled, PruneStatus
 from mirror.image.digest import Digest
-from mirror.image.reference import Reference
+from mirror.image.manifest import DEPTH_LIMIT, Descriptor
+from mirror.image.reference import Reference, Repository
+from mirror.image.referrers_index import cosign_tags, fallback_tag
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import name_of
 from mirror.place import Place, Side
+from mirror.wire.referrers import Fallback
+
+_MAPPING = "a mapping"
+
+
+@dataclass(slots=True, eq=False)
+class _Scan:
+    """One repository: what uses which digest in it."""
+
+    repository: Repository
+    names: tuple[str, ...] = ()
+    users: defaultdict[Digest, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Tags, or `_MAPPING`, by what they lead to."""
+    named: dict[str, Digest] = field(default_factory=dict)
+    """What each tag names itself."""
+
+
+class Usages:
+    """Digests that are used, by repository; each repository is looked at once."""
+
+    def __init__(self, destination: Destination, listings: Listings, tasks: TaskGroup) -> None:
+        self._destination = destination
+        self._listings = listings
+        self._flights: SharedWork[_Scan] = SharedWork(tasks)
+        self._scans: dict[Repository, _Scan | MirrorError] = {}
+        self._wanted: defaultdict[Repository, set[Digest]] = defaultdict(set)
+        self._going: defaultdict[Repository, set[str]] = defaultdict(set)
+
+    def keep(self, repository: Repository, digest: Digest) -> None:
+        """Note a manifest that is wanted for its own sake, with everything below it."""
+        self._wanted[repository].add(digest)
+
+    def expect_gone(self, reference: Reference) -> None:
+        """Note a tag that is to be deleted, and so does not count."""
+        self._going[reference.repository].add(reference.tag or "")
+
+    async def user_of(self, repository: Repository, digest: Digest) -> str:
+        """Return what uses a digest, in words; empty for nothing.
+
+        Raises MirrorError if that cannot be found out.
+        """
+        scan = await self._scan(repository)
+        # A tag that goes may still be kept: what is below it goes a night later.
+        going = {tag for tag in self._going[repository] if scan.named.get(tag) == digest}
+        users = scan.users.get(digest, set()) - going
+        signatures = {*cosign_tags(digest), fallback_tag(digest)} & set(scan.names)
+        if users or signatures:
+            name = min(users or signatures)
+            return name if name == _MAPPING else f"the tag {name}"
+        manifest = await self._destination.manifest(repository, digest)
+        if manifest.subject is not None:
+            return f"{manifest.subject}, to which it refers,"  # a signature is its subject's
+        listed = await self._destination.referrers(repository, digest, Fallback.ABSENT)
+        return "a referrer" if listed.referrers or listed.alone is not None else ""
+
+    async def _scan(self, repository: Repository) -> _Scan:
+        """Look at all tags of a repository, once; an error is the answer to all who ask."""
+        known = self._scans.get(repository)
+        if known is None:
+            try:
+                known = await self._flights.do(repository, lambda: self._look(repository))
+            except MirrorError as error:
+                known = error
+            self._scans[repository] = known
+        if isinstance(known, MirrorError):
+            raise known
+        return known
+
+    async def _look(self, repository: Repository) -> _Scan:
+        scan = _Scan(repository)
+        scan.names = (await self._listings.tags(repository, Side.DESTINATION)).names
+        async with task_group() as tasks:
+            for tag in scan.names:
+                tasks.start_soon(self._look_at_tag, scan, tag, tasks)
+            for digest in self._wanted[repository]:
+                self._use(scan, Descriptor(digest, 0), _MAPPING, 0, tasks)
+        return scan
+
+    async def _look_at_tag(self, scan: _Scan, tag: str, tasks: TaskGroup) -> None:
+        found = await self._destination.resolve(Reference(scan.repository, tag))
+        if found is not None:
+            scan.named[tag] = found.digest
+            self._use(scan, found, tag, 0, tasks)
+
+    def _use(self, scan: _Scan, used: Descriptor, user: str, depth: int, tasks: TaskGroup) -> None:
+        """Note a digest that is used, and ask what it names if it may be an index."""
+        if user in scan.users[used.digest]:
+            return
+        scan.users[used.digest].add(user)
+        if used.may_be_index and depth < DEPTH_LIMIT:
+            tasks.start_soon(self._use_children, scan, used.digest, user, depth, tasks)
+
+    async def _use_children(
+        self, scan: _Scan, digest: Digest, user: str, depth: int, tasks: TaskGroup
+    ) -> None:
+        manifest = await self._destination.manifest(scan.repository, digest)
+        for child in manifest.manifests:
+            self._use(scan, child, user, depth + 1, tasks)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +167,7 @@ class Deletion:
         fresh = [one for one in deletions if self._known.setdefault(one.reference, one) is one]
         for one in fresh:
             self.usages.expect_gone(one.reference)
-        async with together() as tasks:
+        async with task_group() as tasks:
             for one in fresh:
                 tasks.start_soon(self._delete, one)
 
@@ -68,30 +176,30 @@ class Deletion:
         self._closed = True
         for one in self._known.values():
             if not one.begun:
-                self._settle(one, Pruning.DEFERRED)
+                self._settle(one, PruneStatus.DEFERRED)
 
     def abandon(self) -> None:
         """Tell of all that has not come to its end."""
         for one in self._known.values():
-            self._settle(one, Pruning.DEFERRED)
+            self._settle(one, PruneStatus.DEFERRED)
 
     async def _delete(self, deletion: TagDeletion) -> None:
         try:
             deleted = await self._delete_unless_kept(deletion)
         except _Kept as reason:
             place = Place(Side.DESTINATION, str(deletion.reference), "deleting the tag")
-            self._settle(deletion, Pruning.KEPT, Refused(str(reason), hint="").at(place))
+            self._settle(deletion, PruneStatus.KEPT, Refused(str(reason), hint="").at(place))
         except MirrorError as error:
-            self._settle(deletion, Pruning.FAILED, error)
+            self._settle(deletion, PruneStatus.FAILED, error)
         else:
             if deleted:
-                done = Pruning.PRUNED if self._destination.writes else Pruning.PLANNED
+                done = PruneStatus.PRUNED if self._destination.writes else PruneStatus.PLANNED
                 self._settle(deletion, done)
             deletion.over = True
 
     async def _delete_unless_kept(self, deletion: TagDeletion) -> bool:
         """Delete a tag; return False if it was gone already.  Raises _Kept where it has to stay."""
-        async with together() as tasks:
+        async with task_group() as tasks:
             for source in deletion.sources:
                 tasks.start_soon(self._check_gone, source)
         found = await self._destination.resolve(deletion.reference)
@@ -126,7 +234,7 @@ class Deletion:
         return await self._destination.delete(reference)
 
     def _settle(
-        self, deletion: TagDeletion, outcome: Pruning, error: MirrorError | None = None
+        self, deletion: TagDeletion, outcome: PruneStatus, error: MirrorError | None = None
     ) -> None:
         if deletion.over:
             return

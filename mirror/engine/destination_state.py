@@ -100,7 +100,7 @@ class DestinationState:
             return False
         return not (self._writes and self.looks_by_mount(repository.registry))
 
-    def spares(self, repository: Repository) -> bool:
+    def asks_only_in_dry_run(self, repository: Repository) -> bool:
         """Whether questions to a repository are asked only because nothing is written.
 
         True from the first such question on, whatever its answer.

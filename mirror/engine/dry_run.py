@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from mirror.engine.blob_transfer import Landed
+from mirror.engine.blob_transfer import BlobArrival
 from mirror.engine.repository_access import Destination
 from mirror.engine.schedule import Rank
 from mirror.events import BlobLanded, Landing
@@ -31,7 +31,7 @@ class Plan:
     """What a run would do, by registry host."""
 
     registries: dict[str, RegistryPlan] = field(default_factory=dict)
-    spared: Counter[str] = field(default_factory=Counter)
+    dry_run_only: Counter[str] = field(default_factory=Counter)
     """Requests that only a dry run sends, per registry host."""
 
     def at(self, host: str) -> RegistryPlan:
@@ -44,16 +44,16 @@ class Plan:
             mine = self.at(host)
             for name in (one.name for one in fields(RegistryPlan)):
                 setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
-        self.spared.update(other.spared)
+        self.dry_run_only.update(other.dry_run_only)
 
     def requests(self, sent: Counter[str]) -> Counter[str]:
         """Return how many requests a run would send to each host.
 
         ``sent`` are those of the dry run; a run would send them as well, but for those
-        it is spared.
+        it is dry_run_only.
         """
         writing = Counter({host: plan.requests for host, plan in self.registries.items()})
-        return sent + writing - self.spared
+        return sent + writing - self.dry_run_only
 
     def text(self, sent: Counter[str]) -> str:
         """Return the plan as a table, one line per registry; see `requests`."""
@@ -89,17 +89,19 @@ class DryRunDestination(Destination):
         super().__init__(*around)
         self.plan = Plan()
 
-    async def exists(self, repository: Repository, *, spared: bool = False) -> bool:
+    async def exists(self, repository: Repository, *, dry_run_only: bool = False) -> bool:
         """See `Destination`; a run would find out by mounting."""
 
         async def look(client: Client) -> bool:
             found = await client.exists()
-            self.plan.spared[repository.registry.host] += spared
+            self.plan.dry_run_only[repository.registry.host] += dry_run_only
             return found
 
         return await self._ask(Rank.FIND, repository, look)
 
-    async def has(self, repository: Repository, blob: Descriptor, *, spared: bool = False) -> bool:
+    async def has(
+        self, repository: Repository, blob: Descriptor, *, dry_run_only: bool = False
+    ) -> bool:
         """See `Destination`.
 
         A run would have found a blob that is there with one request as well, a
@@ -108,7 +110,7 @@ class DryRunDestination(Destination):
 
         async def look(client: Client) -> bool:
             found = await client.has(blob.digest)
-            self.plan.spared[repository.registry.host] += spared and not found
+            self.plan.dry_run_only[repository.registry.host] += dry_run_only and not found
             return found
 
         found = await self._ask(Rank.FIND, repository, look, blob.digest)
@@ -116,24 +118,22 @@ class DryRunDestination(Destination):
             self._emit(BlobLanded(repository, blob.digest, blob.size, Landing.PRESENT))
         return found
 
-    async def bring(
+    async def copy_blob(
         self,
         source: Repository,
         repository: Repository,
         blob: Descriptor,
         mount_from: Repository | None,
-        *,
-        shared: bool = False,
-    ) -> Landed:
+    ) -> BlobArrival:
         """Count a mount, or a blob that is read there and written here."""
         there = self._seen_by(repository.registry, 1 if mount_from is not None else 2)
         if mount_from is not None:
             there.blobs_mounted += 1
-            return Landed(Landing.MOUNTED)
+            return BlobArrival(Landing.MOUNTED)
         self._seen_by(source.registry, 1).bytes_read += blob.size
         there.bytes_written += blob.size
         there.blobs_copied += 1
-        return Landed(Landing.COPIED)
+        return BlobArrival(Landing.COPIED)
 
     async def put(self, reference: Reference, manifest: Manifest) -> None:
         """Count a manifest."""

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission, outcome
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Source
 from mirror.errors import MirrorError, NotFound, Unsupported
@@ -22,7 +22,7 @@ from mirror.events import Emit, ImagesFound, RepositoriesFound, Status
 from mirror.image.reference import Reference, Repository, is_tag, shared
 from mirror.mapping.grammar import Rule
 from mirror.mapping.tag_filter import ALL
-from mirror.mapping.wildcard import covered, repositories, singles
+from mirror.mapping.wildcard import matching_tags, repositories, rules_per_tag
 from mirror.options import Options
 from mirror.place import Place, Side
 from mirror.shard import Shard
@@ -131,7 +131,7 @@ class Expansion:
         self._admission.add(known, unique=not many)
         room = anyio.Semaphore(_LISTED_AT_ONCE)
         with self._scope:
-            async with together() as tasks:
+            async with task_group() as tasks:
                 for rule in many:
                     await room.acquire()
                     tasks.start_soon(self._expand, rule, room)
@@ -172,7 +172,7 @@ class Expansion:
         source, found = rule.source, _Found()
         below = source.path[: source.path.rfind("/") + 1] if source.registry.is_local else ""
         room = anyio.Semaphore(_LISTED_AT_ONCE)
-        async with together() as tasks:
+        async with task_group() as tasks:
             try:
                 async for page in self._listings.repositories(source.registry, below):
                     await self._take_page(rule, page, found, tasks, room)
@@ -231,7 +231,7 @@ class Expansion:
             except MirrorError:
                 found.images += 1  # the share that has it tells of that
                 return
-            found.images += any(True for _ in singles(rule, covered(rule, names)))
+            found.images += any(True for _ in rules_per_tag(rule, matching_tags(rule, names)))
 
     async def _tags_of(self, rule: Rule) -> list[str] | None:
         """Return the tags that a rule for one repository stands for; None if it failed."""
@@ -246,7 +246,7 @@ class Expansion:
         self._observer.listed(rule, names)
         if rule.source.registry.is_layout and (odd := [tag for tag in names if not is_tag(tag)]):
             self.rule_failed(rule, _not_tags(rule, odd))
-        tags = list(covered(rule, names))
+        tags = list(matching_tags(rule, names))
         tag_filter = rule.options.tag_filter if rule.options is not None else ALL
         if tag_filter.newest is not None and not tag_filter.by_creation:
             tags = tag_filter.newest_versions(tags)
@@ -271,14 +271,14 @@ class Expansion:
                     self.rule_failed(rule, error)
                 failed.append(error)
 
-        async with together() as tasks:
+        async with task_group() as tasks:
             for tag in tags:
                 tasks.start_soon(ask, tag)
         return sorted(dates, key=lambda tag: (dates[tag], tag), reverse=True)[:newest]
 
     def _found(self, rule: Rule, tags: list[str]) -> int:
         """Queue what a repository's rule came to; return how many pairs that is."""
-        found = list(singles(rule, tags))
+        found = list(rules_per_tag(rule, tags))
         self._admission.add(found)
         if not found and not rule.catalog:
             self._nothing_found(rule, "tag")

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.run_state import Run
 from mirror.engine.verification import differs
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Condition, Difference, Emit, ImageSettled, ImagesFound, Status
-from mirror.image.digest_tag import is_digest_tag
 from mirror.image.reference import Reference, shared
+from mirror.image.referrers_index import is_digest_tag
 from mirror.mapping.grammar import Rule
-from mirror.mapping.wildcard import covered
+from mirror.mapping.wildcard import matching_tags
 from mirror.place import Side
 
 _LEFT_ALONE = "They are left alone: delete them there if nobody needs them."
@@ -58,7 +58,7 @@ class ExtraTags:
                 emit(ImagesFound(1))
                 emit(_outcome(rule, found))
 
-        async with together() as tasks:
+        async with task_group() as tasks:
             for rule, tags in self._listed:
                 tasks.start_soon(compare, rule, tags)
 
@@ -74,7 +74,7 @@ async def _surplus(
         return []  # whatever should be there is reported as missing
     here = set(tags)
     # What tags stand for at a registry without lists is compared as what it is.
-    own = (tag for tag in covered(rule, there) if tag not in here and not is_digest_tag(tag))
+    own = (tag for tag in matching_tags(rule, there) if tag not in here and not is_digest_tag(tag))
     return [tag for tag in own if not claims(Reference(repository, tag))]
 
 

@@ -1,24 +1,24 @@
 """One pair: both sides compared, what differs copied, the tag last."""
 
 from mirror.effort import current_effort
-from mirror.engine.concurrency import both, together
+from mirror.engine.concurrency import both, task_group
 from mirror.engine.ledger import Remembered
 from mirror.engine.manifest_copy import by_digest, copy_contents, put_complete
 from mirror.engine.referrer_copy import (
+    ReferrerSearch,
     add_to_list,
     copy_referrers,
     missing_of_list,
     wanted_referrers,
 )
-from mirror.engine.referrer_search import ReferrerSearch
 from mirror.engine.run_state import Route, Run
 from mirror.errors import Denied, MirrorError, NotFound, placed
 from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import subject_of
 from mirror.image.manifest import Descriptor, Manifest
-from mirror.image.platform_filter import left_of
+from mirror.image.platform_filter import apply_platform_filter
 from mirror.image.reference import Reference
+from mirror.image.referrers_index import subject_of
 from mirror.mapping.wildcard import Pair
 from mirror.place import Place, Side
 
@@ -42,11 +42,11 @@ class ImageCopy:
         self._options = pair.options or run.rule_options
         self._route = Route(pair.source.repository, pair.destination.repository)
         self._destination = pair.destination
-        self._source = pair.source.digest
-        self._found: Descriptor | None = None
+        self._source_digest = pair.source.digest
+        self._source_descriptor: Descriptor | None = None
         self._selection = self._options.selection
-        self._present: Digest | None = None
-        self._named = pair.source.digest
+        self._destination_digest: Digest | None = None
+        self._wanted_digest = pair.source.digest
         self._recalled = False
 
     async def copy(self) -> Status:
@@ -60,7 +60,7 @@ class ImageCopy:
         if known is not None and self._never_moves(known):
             self._recall(known)
             return Status.UNCHANGED
-        self._foresee(_AT_LEAST)
+        self._prepare_connections(_AT_LEAST)
         await self._compare(known)
         try:
             await self._copy_unless_there(remembered=known is not None)
@@ -79,14 +79,16 @@ class ImageCopy:
             str(self._destination),
             str(self.pair.origin),
             status,
-            self._named,
+            self._wanted_digest,
             effort.bytes_copied if status is not Status.PLANNED else 0,
             effort.attempts,
             error,
-            self._source,
+            self._source_digest,
             rule=self._options.name,
             wanted=self._options.wanted,
-            replaced=self._present if new and self._present != self._named else None,
+            replaced=self._destination_digest
+            if new and self._destination_digest != self._wanted_digest
+            else None,
             recalled=self._recalled,
         )
 
@@ -104,7 +106,11 @@ class ImageCopy:
     def _recall(self, known: Remembered) -> None:
         """Take over the digests of both sides from the ledger, without asking either."""
         self._recalled = True
-        self._source, self._present, self._named = known.source, known.digest, known.digest
+        self._source_digest, self._destination_digest, self._wanted_digest = (
+            known.source,
+            known.digest,
+            known.digest,
+        )
         self._selection = None
 
     async def _compare(self, known: Remembered | None) -> None:
@@ -113,19 +119,19 @@ class ImageCopy:
             await both(self._look_at_source, self._look_at_destination)
             return
         await self._look_at_source()
-        if known.source == self._source:
+        if known.source == self._source_digest:
             self._recall_destination(known)
         else:
             await self._look_at_destination()
 
     def _recall_destination(self, known: Remembered) -> None:
-        self._recalled, self._present = True, known.digest
+        self._recalled, self._destination_digest = True, known.digest
         if not self._options.referrers:
             self._recall(known)
 
     async def _look_at_source(self) -> None:
         """Find out what the source names: a digest says so itself, and a list may have."""
-        if self._source is not None:
+        if self._source_digest is not None:
             return
         found = self._run.listings.described(self.pair.source)
         try:
@@ -135,7 +141,11 @@ class ImageCopy:
             raise
 
     def _see_source(self, found: Descriptor) -> None:
-        self._found, self._source, self._named = found, found.digest, found.digest
+        self._source_descriptor, self._source_digest, self._wanted_digest = (
+            found,
+            found.digest,
+            found.digest,
+        )
         self._selection = self._options.selection if found.may_be_index else None
 
     async def _look_at_destination(self) -> None:
@@ -146,7 +156,7 @@ class ImageCopy:
         except Denied:
             return  # some logins may push and not look; the push says so if not
         if found is not None:
-            self._present = found.digest
+            self._destination_digest = found.digest
             self._run.known.found_repository(self._route.destination)
 
     async def _look_again(self, error: NotFound) -> None:
@@ -157,7 +167,7 @@ class ImageCopy:
         at_source = error.place is not None and error.place.side is Side.SOURCE
         if not at_source or self.pair.source.digest is not None:
             raise error
-        before = self._source
+        before = self._source_digest
         try:
             found = await self._run.source.resolve(self.pair.source)
         except NotFound:
@@ -171,21 +181,25 @@ class ImageCopy:
         self._see_source(found)
 
     async def _copy_unless_there(self, *, remembered: bool) -> None:
-        assert self._source is not None, "both sides have answered"
-        if self._source == self._present and self._selection is None:
-            await self._complete_referrers(self._found or Descriptor(self._source, 0))
+        assert self._source_digest is not None, "both sides have answered"
+        if self._source_digest == self._destination_digest and self._selection is None:
+            await self._complete_referrers(
+                self._source_descriptor or Descriptor(self._source_digest, 0)
+            )
             return
         if self._recalled and not self._options.referrers:
             return
-        self._foresee(_foreseeable(self._found) if self._found is not None else 1)
+        self._prepare_connections(
+            _expected_blobs(self._source_descriptor) if self._source_descriptor is not None else 1
+        )
         if remembered and self._run.destination.writes:
             self._run.emit(DestinationChanging(str(self.pair.destination)))
-        wanted = await self._filter(await self._read(self._source))
+        wanted = await self._filter(await self._read(self._source_digest))
         if await self._is_there(wanted):
             await self._complete_referrers(wanted)
         elif isinstance(wanted, Manifest):
             await self._copy(wanted)
-        elif _is_same(self._present, only := await self._read(wanted.digest)):
+        elif _is_same(self._destination_digest, only := await self._read(wanted.digest)):
             await self._complete_referrers(only)
         else:
             await self._copy(only)
@@ -205,8 +219,8 @@ class ImageCopy:
             return manifest
         place = Place(Side.SOURCE, f"{self._route.source}@{manifest.digest}", "choosing platforms")
         with placed(place):
-            left = left_of(manifest, self._selection)
-        self._named = left.digest
+            left = apply_platform_filter(manifest, self._selection)
+        self._wanted_digest = left.digest
         if left.digest != manifest.digest and self._destination.tag is None:
             # Its name at the destination is another one too, and was not looked up yet.
             self._destination = Reference(self._route.destination, digest=left.digest)
@@ -215,14 +229,14 @@ class ImageCopy:
 
     async def _is_there(self, wanted: Manifest | Descriptor) -> bool:
         """Whether the destination names what is wanted, with everything that is wanted of it."""
-        if not _is_same(self._present, wanted):
+        if not _is_same(self._destination_digest, wanted):
             return False
         sparse = self._selection is not None and self._selection.keep_index
         if not sparse or not isinstance(wanted, Manifest):
             return True
         # Behind an index that is kept whole there may be fewer platforms than now.
         missing: list[Digest] = []
-        async with together() as tasks:
+        async with task_group() as tasks:
             for digest in {child.digest for child in wanted.manifests}:
                 tasks.start_soon(self._look_for_child, digest, missing)
         return not missing
@@ -251,7 +265,7 @@ class ImageCopy:
     async def _copy(self, manifest: Manifest) -> None:
         """Copy a manifest: what it names, itself, its referrers, and the tag last."""
         run, route, tag = self._run, self._route, self._destination.tag
-        self._named = manifest.digest
+        self._wanted_digest = manifest.digest
         list_of = subject_of(tag) if tag is not None and self._options.referrers else None
         if list_of is not None and manifest.may_be_list_of(list_of):
             await self._copy_list(manifest, list_of)
@@ -267,7 +281,7 @@ class ImageCopy:
 
     async def _copy_list(self, index: Manifest, subject: Digest) -> None:
         """Bring what a list of referrers names, and add it to what others have listed there."""
-        named = self._present is not None
+        named = self._destination_digest is not None
         repository = self._route.destination
         left = await missing_of_list(self._run, repository, subject, index, named=named)
         if left.manifests:
@@ -280,12 +294,12 @@ class ImageCopy:
             required=self._options.require_referrers,
         )  # fmt: skip
 
-    def _foresee(self, requests: int) -> None:
+    def _prepare_connections(self, requests: int) -> None:
         """Have connections ready for so many requests at once, to both registries."""
-        self._run.foresee(self.pair, requests)
+        self._run.prepare_connections(self.pair, requests)
 
 
-def _foreseeable(manifest: Descriptor) -> int:
+def _expected_blobs(manifest: Descriptor) -> int:
     """Guess how many blobs are behind a manifest, by its size."""
     per_blob = _BYTES_PER_BLOB_IN_INDEX if manifest.is_index else _BYTES_PER_BLOB
     return max(1, manifest.size // per_blob)

@@ -10,9 +10,9 @@ import msgspec
 from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, NotFound
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import cosign_tags
 from mirror.image.manifest import DEPTH_LIMIT, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference
+from mirror.image.referrers_index import cosign_tags
 from mirror.options import Options
 from mirror.place import Side
 from mirror.registry.client import Client

@@ -25,7 +25,7 @@ class Listings:
         self._destination = destination
         self._tasks = tasks
         self._tags: dict[tuple[Side, Repository], PagedNames] = {}
-        self._catalogs: dict[tuple[Registry, str], _Catalog] = {}
+        self._catalogs: dict[tuple[Registry, str], _CatalogPages] = {}
 
     async def tags(self, repository: Repository, side: Side = Side.SOURCE) -> PagedNames:
         """Return all tags of a repository."""
@@ -46,7 +46,7 @@ class Listings:
         """
         key = registry, below
         if (catalog := self._catalogs.get(key)) is None:
-            catalog = self._catalogs[key] = _Catalog()
+            catalog = self._catalogs[key] = _CatalogPages()
             self._tasks.start_soon(self._read, key, catalog)
         number = 0
         while True:
@@ -59,7 +59,7 @@ class Listings:
                 return
             await catalog.changed.wait()
 
-    async def _read(self, key: tuple[Registry, str], catalog: "_Catalog") -> None:
+    async def _read(self, key: tuple[Registry, str], catalog: "_CatalogPages") -> None:
         rest = None
         while not catalog.over:
             try:
@@ -74,7 +74,7 @@ class Listings:
             changed.set()
 
 
-class _Catalog:
+class _CatalogPages:
     """What came of a catalog so far."""
 
     def __init__(self) -> None:

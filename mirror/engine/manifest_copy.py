@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from functools import partial
 
 from mirror.effort import current_effort, note_attempts
-from mirror.engine.blob_copy import blob_key, bring_blob, copy_blob, is_of_other_source
+from mirror.engine.blob_copy import blob_key, copy_blob, ensure_blob, is_of_other_source
 from mirror.engine.run_state import Route, Run
 from mirror.errors import Incomplete, NotFound, RegistryError, Unsupported
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
@@ -55,7 +55,7 @@ async def copy_parts(
     parts: dict[Hashable, Callable[[], Awaitable[bool]]] = {}
     for blob in blobs:
         if not known.has_blob(destination, blob.digest):
-            parts[blob_key(route, blob)] = partial(bring_blob, run, route, blob, refused=refused)
+            parts[blob_key(route, blob)] = partial(ensure_blob, run, route, blob, refused=refused)
     for one in manifests:
         if not known.has_manifest(destination, one.digest):
             key = "manifest", destination, one.digest
@@ -115,7 +115,9 @@ async def _find_repository(run: Run, repository: Repository) -> None:
     if not run.known.needs_look(repository):
         return
     try:
-        found = await run.destination.exists(repository, spared=run.known.spares(repository))
+        found = await run.destination.exists(
+            repository, dry_run_only=run.known.asks_only_in_dry_run(repository)
+        )
     except RegistryError:
         found = True  # some logins may push and not list: each blob is asked for by itself
     if found:

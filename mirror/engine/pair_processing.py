@@ -10,15 +10,14 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission
-from mirror.engine.concurrency import together
-from mirror.engine.deletion import Deletion
+from mirror.engine.concurrency import task_group
+from mirror.engine.deletion import Deletion, Usages
 from mirror.engine.expansion import Expansion, Observer
 from mirror.engine.extra_tags import ExtraTags
 from mirror.engine.image_copy import ImageCopy
 from mirror.engine.pruning import Pruner
 from mirror.engine.repair import repair
 from mirror.engine.run_state import Run
-from mirror.engine.usage import Usages
 from mirror.engine.verification import Seen, Verification, differs
 from mirror.errors import Bug, DeadlinePassed, MirrorError, NotFound, QuotaUsed
 from mirror.events import AdmissionClosed, Event, ImageSettled, Status
@@ -27,7 +26,7 @@ from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import Pair
 
 
-class Image(Protocol):
+class PairWork(Protocol):
     """One pair that is worked on."""
 
     def settled(self, status: Status, error: MirrorError | None = None) -> ImageSettled:
@@ -35,7 +34,7 @@ class Image(Protocol):
         ...
 
 
-_I = TypeVar("_I", bound=Image)
+_I = TypeVar("_I", bound=PairWork)
 
 
 class PairProcessing(ABC, Generic[_I]):
@@ -74,10 +73,10 @@ class PairProcessing(ABC, Generic[_I]):
         deadline = self.run.options.deadline
         try:
             with self._around:
-                async with together() as beside:
+                async with task_group() as beside:
                     if deadline is not None:
                         beside.start_soon(self._close_at, anyio.current_time() + deadline)
-                    async with together() as self._tasks:
+                    async with task_group() as self._tasks:
                         await self.expansion.expand(rules)
                     await self.conclude()
                     beside.cancel_scope.cancel()

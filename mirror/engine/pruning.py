@@ -13,16 +13,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.deletion import Deletion, TagDeletion
 from mirror.engine.listings import Listings
 from mirror.errors import MirrorError, NotFound, Refused
-from mirror.events import Emit, PruneSettled, Pruning
-from mirror.image.digest_tag import is_digest_tag
+from mirror.events import Emit, PruneSettled, PruneStatus
 from mirror.image.reference import Reference, Repository, shared
+from mirror.image.referrers_index import is_digest_tag
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import Prune, name_of
-from mirror.mapping.wildcard import covered
+from mirror.mapping.wildcard import matching_tags
 from mirror.place import Place, Side
 
 _Reason = tuple[str, str]
@@ -120,7 +120,7 @@ class Pruner:
 
     async def prune(self) -> None:
         """Delete what is to go, now that all else is over; emit the outcome of every group."""
-        async with together() as tasks:
+        async with task_group() as tasks:
             for group in self._grouped():
                 tasks.start_soon(self._prune_group, group)
 
@@ -129,7 +129,7 @@ class Pruner:
         for group in self._grouped():
             if not group.over:
                 group.over = True
-                self._settle(str(group.rule.target), group.rule, Pruning.DEFERRED)
+                self._settle(str(group.rule.target), group.rule, PruneStatus.DEFERRED)
         self._deletion.close()
 
     def abandon(self) -> None:
@@ -152,7 +152,7 @@ class Pruner:
     async def _prune_group(self, group: _Group) -> None:
         if group.over:
             return
-        async with together() as tasks:
+        async with task_group() as tasks:
             for repository, rule in group.members:
                 tasks.start_soon(self._look, group, repository, rule)
         if group.over:
@@ -172,11 +172,11 @@ class Pruner:
             return
         except MirrorError as error:
             if not group.over:
-                self._settle(str(repository), rule, Pruning.FAILED, error)
+                self._settle(str(repository), rule, PruneStatus.FAILED, error)
             return
         if group.over:
             return
-        place, there = self._places[repository], list(covered(rule, names))
+        place, there = self._places[repository], list(matching_tags(rule, names))
         left = (Reference(repository, tag) for tag in place.left(there))
         gone = [reference for reference in left if not self._claims(reference)]
         reason = self._reason_to_keep(place, repository) if gone else None
@@ -188,13 +188,15 @@ class Pruner:
             ]
             return
         meant = reason is _EMPTY and rule.options is not None and rule.options.allow_empty
-        self._refuse(str(repository), rule, reason, Pruning.KEPT if meant else Pruning.REFUSED)
+        self._refuse(
+            str(repository), rule, reason, PruneStatus.KEPT if meant else PruneStatus.REFUSED
+        )
 
     def _reason_to_keep(self, place: _PrunedRepository, repository: Repository) -> _Reason | None:
         """Say why nothing may be deleted in a repository; None if it may."""
         if any(_leads_to(unlisted, repository) for unlisted in self._unlisted):
             return _UNLISTED
-        if not all(any(True for _ in covered(rule, tags)) for rule, tags in place.lists):
+        if not all(any(True for _ in matching_tags(rule, tags)) for rule, tags in place.lists):
             return _EMPTY
         written = {(rule.origin, rule.options) for rule, _ in place.lists}
         for catalog in self._catalogs:
@@ -203,7 +205,11 @@ class Pruner:
         return _FAILED if repository in self._failed else None
 
     def _refuse(
-        self, destination: str, rule: Rule, reason: _Reason, outcome: Pruning = Pruning.REFUSED
+        self,
+        destination: str,
+        rule: Rule,
+        reason: _Reason,
+        outcome: PruneStatus = PruneStatus.REFUSED,
     ) -> None:
         words, hint = reason
         place = Place(Side.DESTINATION, destination, "pruning tags that have left their source")
@@ -211,7 +217,7 @@ class Pruner:
         self._settle(destination, rule, outcome, error)
 
     def _settle(
-        self, destination: str, rule: Rule, outcome: Pruning, error: MirrorError | None = None
+        self, destination: str, rule: Rule, outcome: PruneStatus, error: MirrorError | None = None
     ) -> None:
         origin, name = str(rule.origin), name_of(rule.options)
         self._emit(PruneSettled(destination, origin, outcome, None, error, name))

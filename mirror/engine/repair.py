@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from mirror.effort import current_effort
 from mirror.engine.blob_copy import replace_blob
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.manifest_copy import by_digest, put_complete
 from mirror.engine.referrer_copy import add_to_list
 from mirror.engine.run_state import Run
@@ -31,30 +31,30 @@ async def repair(run: Run, found: Verification) -> None:
     """
     current_effort().begin()
     route, destination = found.route, found.route.destination
-    async with together() as tasks:
-        for blob, spoiled in found.blobs.values():
-            tasks.start_soon(_bring, run, found, blob.digest, spoiled)
+    async with task_group() as tasks:
+        for blob, corrupted in found.blobs.values():
+            tasks.start_soon(_bring, run, found, blob.digest, corrupted)
     # What has a tag is put with it, but for an image that others refer to.
-    tagged = set(found.tags.values()) if not found.referred else set()
+    tagged = set(found.tags.values()) if not found.has_referrers else set()
     for digest in _upwards(found.manifests):
-        if digest in found.lacking and digest not in tagged:
+        if digest in found.missing_manifests and digest not in tagged:
             manifest = found.manifests[digest]
             await put_complete(run, route, manifest, by_digest(destination, manifest))
-    async with together() as tasks:
-        for subject, missing in found.unlisted.items():
+    async with task_group() as tasks:
+        for subject, missing in found.unlisted_referrers.items():
             tasks.start_soon(add_to_list, run, destination, subject, missing)
     own = found.pair.destination.tag
     for tag in sorted(found.tags, key=lambda one: one == own):
         manifest = found.manifests[found.tags[tag]]
         await put_complete(run, route, manifest, Reference(destination, tag))
-    async with together() as tasks:
-        for digest, look in found.doubts:
+    async with task_group() as tasks:
+        for digest, look in found.rechecks:
             tasks.start_soon(_look_again, found, digest, look)
 
 
-async def _bring(run: Run, found: Verification, digest: Digest, spoiled: bool) -> None:
+async def _bring(run: Run, found: Verification, digest: Digest, corrupted: bool) -> None:
     blob, _ = found.blobs[digest]
-    await replace_blob(run, found.route, blob, spoiled=spoiled)
+    await replace_blob(run, found.route, blob, corrupted=corrupted)
 
 
 async def _look_again(

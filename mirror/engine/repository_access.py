@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from mirror.effort import note_attempts
-from mirror.engine.blob_transfer import BlobTransfer, Landed, Transfers
-from mirror.engine.neighbours import Neighbours
+from mirror.engine.blob_transfer import BlobArrival, BlobTransfer, Transfers
 from mirror.engine.schedule import Rank
 from mirror.engine.single_flight import SingleFlight
 from mirror.engine.slots import Slots
@@ -25,9 +24,9 @@ from mirror.events import (
     ManifestPushed,
 )
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.image.referrers_index import fallback_tag
 from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.client import Client
@@ -57,7 +56,7 @@ class Clients(Protocol):
         """Return a page of a source registry's repositories."""
         ...
 
-    def foresee(self, registry: Registry, side: Side, connections: int) -> None:
+    def prepare_connections(self, registry: Registry, side: Side, connections: int) -> None:
         """Have connections ready that will be needed soon."""
         ...
 
@@ -195,11 +194,8 @@ class Destination(_Requests):
         slots: Slots,
         transfers: Transfers,
         emit: Emit,
-        neighbours: Neighbours | None = None,
     ) -> None:
-        """``neighbours`` are other processes that bring blobs to the same registries."""
         super().__init__(clients, slots, transfers.backoff)
-        self._neighbours = neighbours
         self._transfers = transfers
         self._emit = emit
 
@@ -213,12 +209,14 @@ class Destination(_Requests):
         except NotFound:
             return None
 
-    async def exists(self, repository: Repository, *, spared: bool = False) -> bool:
-        """Whether there is such a repository; ``spared`` says that only a dry run asks."""
+    async def exists(self, repository: Repository, *, dry_run_only: bool = False) -> bool:
+        """Whether there is such a repository; ``dry_run_only`` says that only a dry run asks."""
         return await self._ask(Rank.FIND, repository, lambda client: client.exists())
 
-    async def has(self, repository: Repository, blob: Descriptor, *, spared: bool = False) -> bool:
-        """Whether a blob is in a repository; ``spared`` says that only a dry run asks."""
+    async def has(
+        self, repository: Repository, blob: Descriptor, *, dry_run_only: bool = False
+    ) -> bool:
+        """Whether a blob is in a repository; ``dry_run_only`` says that only a dry run asks."""
         found = await self._ask(
             Rank.FIND, repository, lambda client: client.has(blob.digest), blob.digest
         )
@@ -248,23 +246,17 @@ class Destination(_Requests):
             "deep", blob, size=blob.size,
         )  # fmt: skip
 
-    async def bring(
+    async def copy_blob(
         self,
         source: Repository,
         repository: Repository,
         blob: Descriptor,
         mount_from: Repository | None,
-        *,
-        shared: bool = False,
-    ) -> Landed:
-        """Bring a blob into a repository: mounted, or streamed from its source.
+    ) -> BlobArrival:
+        """Mount a blob, or stream it from its source.
 
-        Whoever calls this holds a slot of both registries.  ``shared`` says that others
-        may bring the same blob to other repositories of the registry.
+        The caller holds a slot of both registries.
         """
-        ours = mount_from not in (None, repository)
-        if shared and not ours and self._neighbours is not None:
-            mount_from = await self._neighbours.ask(repository.registry, blob) or mount_from
         transfer = BlobTransfer(
             self._clients.client(source, Side.SOURCE),
             self._clients.client(repository, Side.DESTINATION),

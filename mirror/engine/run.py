@@ -7,13 +7,12 @@ from anyio.abc import TaskGroup
 
 from mirror.auth.keychain import Keychain
 from mirror.engine.blob_transfer import Transfers
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger, Recall, nothing
-from mirror.engine.neighbours import Neighbours
 from mirror.engine.pair_processing import CopyProcessing, VerifyProcessing
 from mirror.engine.repository_access import Clients, Destination, Source
-from mirror.engine.run_state import Run
+from mirror.engine.run_state import Peers, Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
 from mirror.events import Emit, Event, PushedBack, Traffic
@@ -35,7 +34,7 @@ async def copy(
     backoff: Backoff | None = None,
     *,
     recall: Recall = nothing,
-    neighbours: Neighbours | None = None,
+    peers: Peers | None = None,
 ) -> Plan | None:
     """Copy what the rules say, and emit every step; return the plan of a dry run.
 
@@ -47,7 +46,7 @@ async def copy(
     with remembering(options, emit) as (ledger, emit_all):
         async with opened(
             options, emit_all, traffic, keychain, proxies, backoff,
-            recall=ledger.recall if ledger is not None else recall, neighbours=neighbours,
+            recall=ledger.recall if ledger is not None else recall, peers=peers,
         ) as run:  # fmt: skip
             await CopyProcessing(run).carry_out(rules)
             return plan_of(run)
@@ -62,14 +61,14 @@ async def verify(
     proxies: Proxies | None = None,
     backoff: Backoff | None = None,
     *,
-    neighbours: Neighbours | None = None,
+    peers: Peers | None = None,
 ) -> None:
     """Compare both sides of what the rules say, repair what is missing if asked; see `copy`."""
     writes = options.repair and not options.dry_run
     with remembering(options, emit) as (_, emit_all):
         async with opened(
             options, emit_all, traffic, keychain, proxies, backoff, writes=writes,
-            neighbours=neighbours,
+            peers=peers,
         ) as run:  # fmt: skip
             await VerifyProcessing(run).carry_out(rules)
 
@@ -104,7 +103,7 @@ async def opened(
     backoff: Backoff | None = None,
     *,
     recall: Recall = nothing,
-    neighbours: Neighbours | None = None,
+    peers: Peers | None = None,
     writes: bool = True,
 ) -> AsyncIterator[Run]:
     """Give a run, over registries that are opened and closed here.
@@ -127,10 +126,10 @@ async def opened(
         RegistryClients(
             options, watch, keychain or Keychain(), proxies, backoff, slots, writes=writes
         ) as registries,
-        together() as tasks,
+        task_group() as tasks,
     ):
         yield made(options, emit, traffic, registries, slots, registries.backoff, tasks,
-                   recall=recall, neighbours=neighbours)  # fmt: skip
+                   recall=recall, peers=peers)  # fmt: skip
         tasks.cancel_scope.cancel()
 
 
@@ -144,11 +143,12 @@ def made(
     tasks: TaskGroup,
     *,
     recall: Recall = nothing,
-    neighbours: Neighbours | None = None,
+    peers: Peers | None = None,
 ) -> Run:
     """Return a run over these clients; what several images wait for is a task of the group."""
     transfers = Transfers(options.timeouts, backoff, traffic, options.limit_rate)
     source = Source(clients, slots, backoff)
     kind = DryRunDestination if options.dry_run else Destination
-    destination = kind(clients, slots, transfers, emit, neighbours)
-    return Run(options, emit, clients, slots, source, destination, backoff, recall, tasks)
+    destination = kind(clients, slots, transfers, emit)
+    return Run(options, emit, clients, slots, source, destination, backoff, recall, tasks,
+               peers=peers if destination.writes else None)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 from anyio.abc import TaskGroup
 
@@ -14,12 +15,24 @@ from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork
 from mirror.engine.slots import Slots
 from mirror.events import Emit
 from mirror.image.digest import Digest
-from mirror.image.reference import Repository
+from mirror.image.manifest import Descriptor
+from mirror.image.reference import Registry, Repository
 from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
 from mirror.place import Side
 from mirror.registry.backoff import Backoff
+
+
+class Peers(Protocol):
+    """The other processes of a run, which may be copying the same blob to the same registry."""
+
+    async def claim(self, registry: Registry, blob: Descriptor) -> Repository | None:
+        """Return the repository to mount a blob from; None if this process is to copy it.
+
+        Waits while another process copies it.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class Run:
         backoff: Backoff,
         recall: Recall,
         tasks: TaskGroup,
+        peers: Peers | None = None,
     ) -> None:
         """``tasks`` is where work runs that several images wait for."""
         self.options = options
@@ -54,6 +68,7 @@ class Run:
         self.destination = destination
         self.backoff = backoff
         self.recall = recall
+        self.peers = peers
         self._foreseen: Counter[Lane] = Counter()
         self.tasks = tasks
         self.rule_options = RuleOptions.of(options)
@@ -69,10 +84,10 @@ class Run:
         self.referrers_brought: dict[tuple[Route, Digest], bool] = {}
         """Whether anything refers to an image, all of which was brought; for its other tags."""
 
-    def foresee(self, pair: Pair, requests: int) -> None:
+    def prepare_connections(self, pair: Pair, requests: int) -> None:
         """Have connections ready for an image that leads to so many requests at once."""
         lane = lane_of(pair)
         if requests > self._foreseen[lane] and self.destination.writes:
             self._foreseen[lane] = requests
-            self.clients.foresee(lane[0], Side.SOURCE, requests)
-            self.clients.foresee(lane[1], Side.DESTINATION, requests)
+            self.clients.prepare_connections(lane[0], Side.SOURCE, requests)
+            self.clients.prepare_connections(lane[1], Side.DESTINATION, requests)

@@ -14,16 +14,16 @@ from functools import partial
 from anyio.abc import TaskGroup
 
 from mirror.effort import current_effort
-from mirror.engine.concurrency import together
+from mirror.engine.concurrency import task_group
 from mirror.engine.referrer_copy import wanted_referrers
 from mirror.engine.run_state import Route, Run
 from mirror.errors import Differs, IntegrityError, MirrorError, NotFound, Unsupported, placed
 from mirror.events import Condition, Difference, ImageSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import subject_of
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
-from mirror.image.platform_filter import left_of
+from mirror.image.platform_filter import apply_platform_filter
 from mirror.image.reference import Reference, Repository
+from mirror.image.referrers_index import subject_of
 from mirror.mapping.wildcard import Pair
 from mirror.place import Place, Side
 from mirror.wire.referrers import Fallback
@@ -46,15 +46,15 @@ class Verification:
         self.differences: list[Difference] = []
         self.blobs: dict[Digest, tuple[Descriptor, bool]] = {}
         """The blobs that are not there, or, if so marked, are something else."""
-        self.lacking: set[Digest] = set()
+        self.missing_manifests: set[Digest] = set()
         """The manifests that are not there, or are something else."""
         self.tags: dict[str, Digest] = {}
         """Tags that name nothing there, or something else, and what they should name."""
-        self.unlisted: dict[Digest, tuple[Descriptor, ...]] = {}
+        self.unlisted_referrers: dict[Digest, tuple[Descriptor, ...]] = {}
         """What is missing in lists of referrers that tags stand for."""
-        self.doubts: list[tuple[Digest, Callable[[], Awaitable[bool]]]] = []
+        self.rechecks: list[tuple[Digest, Callable[[], Awaitable[bool]]]] = []
         """What to look for again after a repair, since something else was there, and how."""
-        self.referred = False
+        self.has_referrers = False
         """Whether anything refers to the image, which comes between its manifest and its tag."""
         self.source: Digest | None = None
         """What the source names."""
@@ -72,7 +72,7 @@ class Verification:
         Raises MirrorError if that cannot be found out.
         """
         tag, named = self.pair.destination.tag, list[Digest | None]()
-        async with together() as tasks:
+        async with task_group() as tasks:
             self._tasks = tasks
             if tag is not None:
                 tasks.start_soon(self._resolve, named)
@@ -117,7 +117,7 @@ class Verification:
             return manifest
         place = Place(Side.SOURCE, f"{source}@{manifest.digest}", "choosing platforms")
         with placed(place):
-            left = left_of(manifest, selection)
+            left = apply_platform_filter(manifest, selection)
         if isinstance(left, Manifest):
             return left
         return await run.source.manifest(source, left.digest)
@@ -178,10 +178,10 @@ class Verification:
         if found is True:
             self._seen.add((there, digest))
             return
-        self.lacking.add(digest)
+        self.missing_manifests.add(digest)
         self.differences.append(_difference("manifest", digest, found))
         if isinstance(found, IntegrityError):
-            self.doubts.append((digest, partial(check, deep=True)))
+            self.rechecks.append((digest, partial(check, deep=True)))
 
     async def _look_for_blob(self, blob: Descriptor) -> None:
         there = self.route.destination
@@ -196,14 +196,14 @@ class Verification:
             self.blobs[blob.digest] = blob, isinstance(found, IntegrityError)
             self.differences.append(_difference("blob", blob.digest, found))
             if isinstance(found, IntegrityError):
-                self.doubts.append((blob.digest, partial(check, deep=True)))
+                self.rechecks.append((blob.digest, partial(check, deep=True)))
 
     async def _look_for_referrers(self, root: Manifest, tag: str | None) -> None:
         required = self._run.options.require_referrers
         referrers = await wanted_referrers(self._run, self.route, root, tag, required=required)
         if referrers is None:
             return
-        self.referred = True
+        self.has_referrers = True
         for subject, found in referrers.lists.items():
             self._tasks.start_soon(self._look_for_list, subject, found)
         for name, digest in referrers.tags.items():
@@ -220,7 +220,7 @@ class Verification:
             self._unseen += [(one.digest, subject) for one in missing]
         elif missing:
             self.differences += [_difference("referrer", one.digest, False) for one in missing]
-            self.unlisted[subject] = missing
+            self.unlisted_referrers[subject] = missing
         for digest in referrers:
             self._tasks.start_soon(self._walk_referrer, digest)
 
@@ -243,8 +243,8 @@ class Verification:
         for digest, subject in self._unseen:
             if self.manifests[digest].subject == subject:
                 self.differences.append(_difference("referrer", digest, False))
-                self.lacking.add(digest)
-                self.doubts.append((digest, partial(self._is_listed, subject, digest)))
+                self.missing_manifests.add(digest)
+                self.rechecks.append((digest, partial(self._is_listed, subject, digest)))
 
     async def _is_listed(self, subject: Digest, digest: Digest) -> bool:
         listed = await self._run.destination.referrers(self.route.destination, subject)

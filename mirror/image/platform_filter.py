@@ -8,13 +8,13 @@ import msgspec
 
 from mirror.errors import NothingSelected
 from mirror.image.manifest import LISTED_BLOBS, Descriptor, Manifest
-from mirror.image.selection import Selection
+from mirror.image.platform import Selection
 
 # Platforms that a message names, at most.
 _NAMED = 12
 
 
-def left_of(index: Manifest, selection: Selection) -> Manifest | Descriptor:
+def apply_platform_filter(index: Manifest, selection: Selection) -> Manifest | Descriptor:
     """Return what is left of an index.
 
     That is the index itself where everything is wanted; the index with fewer children, if

@@ -61,7 +61,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourcePattern:
     """What to copy: a path and a tag, either of which may hold ``*``.
 
     Neither tag nor digest means every tag.
@@ -110,7 +110,7 @@ class Target:
         tag = f":{self.tag}" if self.tag is not None else ""
         return f"{Repository(self.registry, self.path)}{tag}"
 
-    def reference(self, source: Source) -> Reference:
+    def reference(self, source: SourcePattern) -> Reference:
         """The destination of a source that holds no ``*``."""
         tag = self.tag if self.tag is not None else source.tag
         return Reference(
@@ -122,7 +122,7 @@ class Target:
 class Rule:
     """One mapping: copy this source to this target."""
 
-    source: Source
+    source: SourcePattern
     target: Target
     origin: Origin
     options: RuleOptions | None = None
@@ -263,12 +263,14 @@ def _read(role: str, text: str, read: Callable[[str], _Side]) -> _Side:
         raise ValueError(f"{role} {text!r}: {problem}") from problem
 
 
-def _source(text: str) -> Source:
+def _source(text: str) -> SourcePattern:
     name, tag, digest = _parts(text)
     registry, path = _source_name(name)
     if tag is not None and not is_tag(tag.replace("*", "x")):
         raise ValueError(f"{tag!r} is not a tag")
-    source = Source(registry, path, tag, Digest.parse(digest) if digest is not None else None)
+    source = SourcePattern(
+        registry, path, tag, Digest.parse(digest) if digest is not None else None
+    )
     if source.digest is not None and (source.many_repositories or "*" in (tag or "")):
         raise ValueError("a digest names one image, '*' names many")
     return source
@@ -331,7 +333,7 @@ def _check(rule: Rule) -> None:
         raise ValueError(f"source and destination are the same: {source}")
 
 
-def _same(source: Source, target: Target) -> bool:
+def _same(source: SourcePattern, target: Target) -> bool:
     if (source.registry, source.path) != (target.registry, target.path):
         return False
     if source.many_repositories or source.many_tags:

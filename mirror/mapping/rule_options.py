@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from mirror.image.selection import Selection
+from mirror.image.platform import Selection
 from mirror.mapping.tag_filter import ALL, TagFilter
 from mirror.options import Options
 

@@ -59,7 +59,7 @@ def repositories(rule: Rule, catalog: Iterable[str]) -> Iterator[Rule]:
         yield Rule(source, target, rule.origin, rule.options, catalog_of(rule))
 
 
-def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
+def matching_tags(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
     """Give every tag that the source's pattern matches, and the rule's choice covers.
 
     Names that cannot be tags are passed over: Artifactory lists digests, and
@@ -72,7 +72,7 @@ def covered(rule: Rule, tags: Iterable[str]) -> Iterator[str]:
             yield tag
 
 
-def singles(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
+def rules_per_tag(rule: Rule, tags: Iterable[str]) -> Iterator[Rule]:
     """Give one rule for each of these tags, and for each that is pinned to a digest."""
     for tag in tags:
         yield Rule(replace(rule.source, tag=tag), rule.target, rule.origin, rule.options)

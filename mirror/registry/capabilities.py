@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mirror.errors import MirrorError, RegistryError, SessionLost, Spoiled, WrongWay
+from mirror.errors import MirrorError, RegistryError, SessionLost, UploadCorrupted, WrongWay
 from mirror.events import Emit, QuotaSeen
 from mirror.wire.message import Reply
 from mirror.wire.pull_quota import PullQuota
@@ -15,7 +15,7 @@ from mirror.wire.upload_strategy import UploadStrategy
 _LISTS_MISSED = 3
 # Codes that mean, in answer to a blob, that it arrived as something else; and statuses
 # with which a registry that takes no chunks answers them.
-_SPOILED = {"DIGEST_INVALID", "SIZE_INVALID"}
+_CORRUPTED = {"DIGEST_INVALID", "SIZE_INVALID"}
 _NO_CHUNKS = {404, 405, 415, 416, 501}
 
 
@@ -38,13 +38,17 @@ class Capabilities:
             return WrongWay(error.message)
         if upload.lost(status, error.code):
             return SessionLost(error.message)
-        if error.code in _SPOILED:
-            return Spoiled(error.message)
+        if error.code in _CORRUPTED:
+            return UploadCorrupted(error.message)
         other = upload.strategy.after_refusal(status, upload.size)
         if other is None:
             return error.but(retryable=error.retryable or passes(status))
         strategy = self.strategy
-        if upload.strategy in (strategy, strategy.after_break(upload.size), strategy.after_spoil()):
+        if upload.strategy in (
+            strategy,
+            strategy.after_break(upload.size),
+            strategy.after_corruption(),
+        ):
             self.strategy = other
         return WrongWay(error.message)
 

@@ -23,10 +23,9 @@ from mirror.errors import (
     Unsupported,
 )
 from mirror.image.digest import Digest, Verifier
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, SIZE_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
-from mirror.image.referrers_index import merged
+from mirror.image.referrers_index import fallback_tag, merged
 from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.blob_reader import BlobReader, read

@@ -144,12 +144,12 @@ class RegistryClients:
         budget = self._budget(repository.registry)
         return Client(send, repository, side, known, self.backoff, fan_out, budget)
 
-    def foresee(self, registry: Registry, side: Side, connections: int) -> None:
+    def prepare_connections(self, registry: Registry, side: Side, connections: int) -> None:
         """Have connections ready that will be needed soon, as far as the limit allows."""
         if registry.is_local:
             return
         endpoint, _ = self._endpoint(registry, side)
-        endpoint.foresee(min(connections, self._options.limit_at(registry.host)))
+        endpoint.prepare_connections(min(connections, self._options.limit_at(registry.host)))
 
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
         """Return a page of a source registry's repositories; see `ListCatalog`."""

@@ -59,7 +59,7 @@ class Endpoint:
         self._ask_again_at = 0.0
         self._first = anyio.Lock()
 
-    def foresee(self, count: int) -> None:
+    def prepare_connections(self, count: int) -> None:
         """Have so many connections stand ready, as soon as it is known where the registry is."""
         self._foreseen = max(self._foreseen, count)
         if self._base and self._open_ahead is not None:
@@ -79,7 +79,7 @@ class Endpoint:
             if not self._base:
                 try:
                     self._base = await self._discover()
-                    self.foresee(0)
+                    self.prepare_connections(0)
                 except MirrorError as error:
                     self._unreachable = error.but(retryable=False)
                     later = _ASK_AGAIN if error.retryable else math.inf

@@ -38,18 +38,18 @@ class Uploads:
         mount_from: Repository | None,
         *,
         broken: bool = False,
-        spoiled: bool = False,
+        corrupted: bool = False,
     ) -> Upload:
         """Return a new upload of a blob, in the way the registry is known to take.
 
         Another way is taken if an upload of the blob has ``broken`` off or arrived
-        ``spoiled``.
+        ``corrupted``.
         """
         strategy = self._known.strategy
         if broken:
             strategy = strategy.after_break(blob.size)
-        if spoiled:
-            strategy = strategy.after_spoil()
+        if corrupted:
+            strategy = strategy.after_corruption()
         return Upload(self._repository, blob.digest, blob.size, mount_from, strategy)
 
     async def open(self, upload: Upload) -> None:

@@ -30,7 +30,7 @@ class Failure(msgspec.Struct, frozen=True, rename={"kind": "class"}):
     hint: str = ""
 
 
-class Difference(msgspec.Struct, frozen=True):
+class ReportedDifference(msgspec.Struct, frozen=True):
     """What a verification found at a destination."""
 
     condition: str = ""
@@ -58,10 +58,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What the mapping is called that asked for it, if it has a name."""
     recalled: bool = False
     """Whether a ledger vouched for its destination, which was not asked."""
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[ReportedDifference, ...] = ()
 
 
-class Prune(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedPrune(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a tag that has left its source."""
 
     destination: str
@@ -93,21 +93,21 @@ class Summary(msgspec.Struct, frozen=True):
     requests: dict[str, int] = {}
 
 
-class Lane(msgspec.Struct, frozen=True):
+class ReportedLane(msgspec.Struct, frozen=True):
     """What happened at one registry, bin by bin."""
 
     requests: list[int] = []
     bytes: list[int] = []
 
 
-class Timeline(msgspec.Struct, frozen=True):
+class ReportedTimeline(msgspec.Struct, frozen=True):
     """When what happened."""
 
     bin_seconds: float = 1.0
-    registries: dict[str, Lane] = {}
+    registries: dict[str, ReportedLane] = {}
 
 
-class Share(msgspec.Struct, frozen=True):
+class ReportedShard(msgspec.Struct, frozen=True):
     """Which share of the work a run did, and how much that is."""
 
     index: int
@@ -130,12 +130,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """UTC, such as ``2026-01-31T02:00:00Z``."""
     duration_seconds: float
     summary: Summary
-    timeline: Timeline = Timeline()
-    shards: tuple[Share, ...] = ()
+    timeline: ReportedTimeline = ReportedTimeline()
+    shards: tuple[ReportedShard, ...] = ()
     """The shares that it did, where that is not all."""
     merged: bool = False
     """Whether it is what several runs came to."""
-    pruned: tuple[Prune, ...] = ()
+    pruned: tuple[ReportedPrune, ...] = ()
     images: tuple[Image, ...]
 
     @property

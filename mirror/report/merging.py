@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mirror.report import document
-from mirror.report.document import Image, Prune, Report, Share, Summary
+from mirror.report.document import Image, Report, ReportedPrune, ReportedShard, Summary
 from mirror.report.timeline import Timeline
 
 # Seconds; more is no run.
@@ -74,7 +74,7 @@ def _seconds_between(first: str, second: str) -> float:
         return 0.0  # somebody else wrote that report
 
 
-def _is_sane(timeline: document.Timeline) -> bool:
+def _is_sane(timeline: document.ReportedTimeline) -> bool:
     """Whether a timeline is one that a run could have written."""
     longest = max((len(lane.requests) for lane in timeline.registries.values()), default=0)
     return timeline.bin_seconds > 0 and timeline.bin_seconds * longest < _LONGEST_RUN
@@ -88,12 +88,12 @@ def _moment(report: Report) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _prunes(in_time: Sequence[Report]) -> tuple[Prune, ...]:
+def _prunes(in_time: Sequence[Report]) -> tuple[ReportedPrune, ...]:
     last = {(one.destination, one.rule): one for report in in_time for one in report.pruned}
     return tuple(last.values())
 
 
-def _order(share: Share) -> tuple[int, int]:
+def _order(share: ReportedShard) -> tuple[int, int]:
     return share.count, share.index
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 
-from mirror.events import ImageSettled, Landing, PruneSettled, Pruning, Status
+from mirror.events import ImageSettled, Landing, PruneSettled, PruneStatus, Status
 from mirror.exit_code import ExitCode
 from mirror.place import Side
 from mirror.report.result import Result
@@ -23,7 +23,7 @@ _RULE_BEFORE = re.compile(
     re.MULTILINE,
 )
 _BEHIND = {Status.FAILED, Status.DEFERRED}
-_UNPRUNED = {Pruning.FAILED, Pruning.REFUSED, Pruning.DEFERRED}
+_UNPRUNED = {PruneStatus.FAILED, PruneStatus.REFUSED, PruneStatus.DEFERRED}
 
 _Labels = tuple[tuple[str, str], ...]
 
@@ -45,7 +45,7 @@ def text(result: Result, seconds: float, code: ExitCode, before: str = "") -> st
         _family("manifests", "Manifests that the last run pushed.",
                 {(): result.manifests_pushed}),
         _family("pruned_tags", "Tags that had left their source, by what became of them.",
-                {_label("status", outcome): result.pruned[outcome] for outcome in Pruning}),
+                {_label("status", outcome): result.pruned[outcome] for outcome in PruneStatus}),
         _family("requests", "Requests of the last run, by registry.",
                 {_label("registry", host): count for host, count in result.requests.items()}),
         _family("failures", "What failed in the last run, by registry and error class.",
@@ -118,7 +118,7 @@ def _unpruned(prunes: Iterable[PruneSettled]) -> Counter[_Labels]:
             ("side", str(Side.DESTINATION)),
         )
         for prune in prunes
-        if prune.outcome in (Pruning.FAILED, Pruning.REFUSED)
+        if prune.outcome in (PruneStatus.FAILED, PruneStatus.REFUSED)
     )  # fmt: skip
 
 

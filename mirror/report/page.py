@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirror.report.document import Failure, Image, Prune, Report
+from mirror.report.document import Failure, Image, Report, ReportedPrune
 from mirror.report.merging import missing
 from mirror.report.progress import clock, size
 
@@ -149,8 +149,8 @@ def _verdict(report: Report) -> tuple[str, str]:
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
         return "bad", f"{failed} failed: somebody has to look."
-    if lacking := missing(report):
-        return "bad", f"Nobody told what became of share {', '.join(lacking)}."
+    if missing_manifests := missing(report):
+        return "bad", f"Nobody told what became of share {', '.join(missing_manifests)}."
     known = summary.copied + summary.unchanged + summary.skipped
     known += summary.deferred + summary.planned
     if known != summary.images:
@@ -211,9 +211,9 @@ def failures(report: Report) -> Iterable[tuple[str, str, Failure]]:
             yield one.destination, one.origin, one.error or _UNKNOWN
 
 
-def _left(report: Report) -> list[Image | Prune]:
+def _left(report: Report) -> list[Image | ReportedPrune]:
     """What was put off, skipped or kept."""
-    left: list[Image | Prune] = []
+    left: list[Image | ReportedPrune] = []
     left += [image for image in report.images if image.status in ("deferred", "skipped")]
     left += [one for one in report.pruned if one.status in ("deferred", "kept")]
     return left[:ROWS]

@@ -16,7 +16,7 @@ from mirror.events import (
     Landing,
     ManifestPushed,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     QuotaSeen,
     RepositoriesFound,
     RequestSent,
@@ -50,7 +50,7 @@ class Result:
     requests: Counter[str] = field(default_factory=Counter)
     quotas: dict[str, QuotaSeen] = field(default_factory=dict)
     prunes: list[PruneSettled] = field(default_factory=list)
-    pruned: Counter[Pruning] = field(default_factory=Counter)
+    pruned: Counter[PruneStatus] = field(default_factory=Counter)
     recalled: int = 0
     """Images whose destination a ledger vouched for."""
     timeline: Timeline = field(default_factory=Timeline)
@@ -85,9 +85,9 @@ class Result:
         if self.statuses[Status.FAILED]:
             differ = all(isinstance(image.error, Differs) for image in self.failures)
             return ExitCode.DIFFERENT if differ else ExitCode.FAILED
-        if self.pruned[Pruning.FAILED] or self.pruned[Pruning.REFUSED]:
+        if self.pruned[PruneStatus.FAILED] or self.pruned[PruneStatus.REFUSED]:
             return ExitCode.FAILED
-        left = self.statuses[Status.DEFERRED] or self.pruned[Pruning.DEFERRED]
+        left = self.statuses[Status.DEFERRED] or self.pruned[PruneStatus.DEFERRED]
         return ExitCode.UNFINISHED if left else ExitCode.DONE
 
     @property
@@ -120,11 +120,11 @@ class Result:
         )
 
     @property
-    def share(self) -> document.Share | None:
+    def share(self) -> document.ReportedShard | None:
         """How much of the work this is; None for all."""
         if (shard := self.shard) is None:
             return None
-        return document.Share(
+        return document.ReportedShard(
             shard.index, shard.count, self.repositories, self.repositories + self.others
         )
 
@@ -155,7 +155,7 @@ class Result:
             blobs_mounted=self.blobs[Landing.MOUNTED],
             blobs_present=self.blobs[Landing.PRESENT],
             manifests_pushed=self.manifests_pushed,
-            tags_pruned=self.pruned[Pruning.PRUNED],
+            tags_pruned=self.pruned[PruneStatus.PRUNED],
             recalled=self.recalled,
             requests=dict(sorted(self.requests.items())),
         )
@@ -179,8 +179,8 @@ def _image(image: ImageSettled) -> document.Image:
     )
 
 
-def _prune(prune: PruneSettled) -> document.Prune:
-    return document.Prune(
+def _prune(prune: PruneSettled) -> document.ReportedPrune:
+    return document.ReportedPrune(
         destination=prune.destination,
         origin=prune.origin,
         digest=_digest(prune.digest),
@@ -194,8 +194,8 @@ def _digest(digest: Digest | None) -> str | None:
     return str(digest) if digest is not None else None
 
 
-def _difference(one: Difference) -> document.Difference:
-    return document.Difference(str(one.condition), one.noun, one.name, one.found or None)
+def _difference(one: Difference) -> document.ReportedDifference:
+    return document.ReportedDifference(str(one.condition), one.noun, one.name, one.found or None)
 
 
 def _failure(error: MirrorError | None) -> document.Failure | None:

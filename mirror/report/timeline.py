@@ -50,7 +50,7 @@ class Timeline:
                     lane = self.lanes[event.destination.registry.host]
                     self._add(lane.bytes, since, at, event.size)
 
-    def join(self, other: document.Timeline, later: float) -> None:
+    def join(self, other: document.ReportedTimeline, later: float) -> None:
         """Take what another run did, which began so many seconds later."""
         for host, lane in other.registries.items():
             mine = self.lanes[host]
@@ -60,13 +60,13 @@ class Timeline:
                     # It was before the next bin began, which has its own.
                     self._add(bins, since, math.nextafter(since + other.bin_seconds, 0), amount)
 
-    def document(self) -> document.Timeline:
+    def document(self) -> document.ReportedTimeline:
         """Return it for the run report."""
         lanes = {
-            host: document.Lane(_whole(lane.requests), _whole(lane.bytes))
+            host: document.ReportedLane(_whole(lane.requests), _whole(lane.bytes))
             for host, lane in sorted(self.lanes.items())
         }
-        return document.Timeline(self.width, lanes)
+        return document.ReportedTimeline(self.width, lanes)
 
     def _add(self, bins: list[float], since: float, until: float, amount: float) -> None:
         """Spread an amount evenly over a time."""

@@ -41,14 +41,14 @@ _BY_CODE: dict[str, type[RegistryError]] = {
 _FULL = "Make room at the registry; its storage or the quota is used up."
 
 
-class _Entry(msgspec.Struct):
+class _ErrorEntry(msgspec.Struct):
     code: str = ""
     message: str = ""
     detail: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _ErrorBody(msgspec.Struct):
-    errors: list[_Entry] = []
+    errors: list[_ErrorEntry] = []
     details: str = ""
 
 

@@ -15,9 +15,9 @@ import msgspec
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, Descriptor, Manifest
 from mirror.image.reference import Repository
+from mirror.image.referrers_index import fallback_tag
 from mirror.wire.error_response import failure
 from mirror.wire.listing import next_page
 from mirror.wire.message import Reply, Request
@@ -51,7 +51,7 @@ class ReferrerList:
     """What that tag names, if it is no list."""
 
 
-class _State(Enum):
+class _SearchState(Enum):
     ASKING = auto()
     READING = auto()
     OVER = auto()
@@ -77,18 +77,18 @@ class Referrers:
         self._repository = repository
         self._subject = subject
         self._fallback = fallback
-        self._state = _State.ASKING if listed else self._after_list()
+        self._state = _SearchState.ASKING if listed else self._after_list()
         self._path = self._url = f"/v2/{repository.path}/referrers/{subject}"
         self._asked: set[str] = set()
 
     @property
     def over(self) -> bool:
         """Whether there is nothing more to ask."""
-        return self._state is _State.OVER
+        return self._state is _SearchState.OVER
 
     def request(self) -> Request:
         """Ask for the next page, or for the tag."""
-        if self._state is _State.READING:
+        if self._state is _SearchState.READING:
             return ask_manifest(self._repository, fallback_tag(self._subject))
         self._asked.add(self._url)
         headers = {"Accept": OCI_INDEX, "Accept-Encoding": "identity"}
@@ -99,9 +99,9 @@ class Referrers:
 
         Raises InvalidManifest for a tag with something else than a manifest behind it.
         """
-        if self._state is _State.ASKING:
+        if self._state is _SearchState.ASKING:
             return self._listed(reply, content)
-        self._state = _State.OVER
+        self._state = _SearchState.OVER
         if reply.status == HTTPStatus.OK and not self._is_subject(content):
             named = Manifest.parse(content, reply.media_type)
             if named.media_type == OCI_INDEX:
@@ -110,10 +110,10 @@ class Referrers:
                 self.alone = named.descriptor
         return reply.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
 
-    def _after_list(self) -> _State:
+    def _after_list(self) -> _SearchState:
         if self._fallback is Fallback.INSTEAD and not self.listed:
-            return _State.READING
-        return _State.READING if self._fallback is Fallback.BESIDES else _State.OVER
+            return _SearchState.READING
+        return _SearchState.READING if self._fallback is Fallback.BESIDES else _SearchState.OVER
 
     def _is_subject(self, content: bytes) -> bool:
         """Whether this is not a list of referrers but the subject itself, by another name."""

@@ -85,7 +85,7 @@ class UploadStrategy:
         chunk = self.chunk if 0 < self.chunk < _WORTH_CHUNKS else _WORTH_CHUNKS
         return replace(self, method=Method.CHUNKED, chunk=chunk)
 
-    def after_spoil(self) -> "UploadStrategy":
+    def after_corruption(self) -> "UploadStrategy":
         """Return the way to send a blob again that arrived as something else."""
         return replace(self, method=Method.STREAMED) if self.method is Method.WHOLE else self
 

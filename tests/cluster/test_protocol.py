@@ -8,8 +8,7 @@ from distributed.protocol.pickle import dumps, loads
 from mirror.cluster.protocol import WorkUnit
 from mirror.engine.ledger import Remembered
 from mirror.image.digest import Digest
-from mirror.image.platform import Platform
-from mirror.image.selection import Selection
+from mirror.image.platform import Platform, Selection
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.mapping.tag_filter import Age, Pattern, Pin, TagFilter

@@ -9,8 +9,8 @@ from mirror.errors import (
     NetworkError,
     NotFound,
     SessionLost,
-    Spoiled,
     StaleLogin,
+    UploadCorrupted,
     WrongWay,
 )
 from mirror.place import Place, Side
@@ -31,7 +31,7 @@ def granted(error: MirrorError, retries: int) -> int:
 @pytest.mark.parametrize(
     ("error", "retries", "more"),
     [(NetworkError("reset"), 3, 3), (NetworkError("reset"), 0, 0), (SessionLost("gone"), 2, 2),
-     (NotFound("404"), 5, 0), (WRONG, 5, 1), (WRONG, 0, 0), (Spoiled("other"), 5, 1),
+     (NotFound("404"), 5, 0), (WRONG, 5, 1), (WRONG, 0, 0), (UploadCorrupted("other"), 5, 1),
      (StaleLogin("401"), 0, 2), (WrongWay("413"), 0, 6)],
 )  # fmt: skip
 def test_each_error_has_its_number(error: MirrorError, retries: int, more: int) -> None:

@@ -31,7 +31,19 @@ SOURCE, DESTINATION = Repository.parse("s.io/a"), Repository.parse("d.io/a")
 # More than any sequence of answers below may lead to.
 REQUESTS_LIMIT = 300
 
-ANSWERS = ("right", "503", "429", "404", "416", "413", "405", "spoiled", "page", "before", "after")
+ANSWERS = (
+    "right",
+    "503",
+    "429",
+    "404",
+    "416",
+    "413",
+    "405",
+    "corrupted",
+    "page",
+    "before",
+    "after",
+)
 
 
 @dataclass
@@ -63,7 +75,7 @@ class Peer:
             raise NetworkError("cut off before anything was done")
         if answer in ("503", "429", "404", "416", "413", "405"):
             yield Reply(int(str(answer)), url)
-        elif answer == "spoiled":
+        elif answer == "corrupted":
             yield Reply(400, url, chunks=_once(b'{"errors": [{"code": "DIGEST_INVALID"}]}'))
         elif answer == "page":
             yield Reply(200, url, {"Content-Type": "text/html"}, _once(b"<html>"))

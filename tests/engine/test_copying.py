@@ -16,8 +16,7 @@ from mirror.events import Event, Landing, Status, Traffic
 from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
-from mirror.image.platform import Platform
-from mirror.image.selection import Selection
+from mirror.image.platform import Platform, Selection
 from mirror.mapping.grammar import parse
 from mirror.options import Options
 from mirror.place import Side

@@ -10,8 +10,8 @@ from mirror.demo.images import CONFIG, Blob, catalog, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.engine.dry_run import Plan, RegistryPlan
 from mirror.engine.run import copy
-from mirror.events import Landing, Pruning, Status, Traffic
-from mirror.image.digest_tag import fallback_tag
+from mirror.events import Landing, PruneStatus, Status, Traffic
+from mirror.image.referrers_index import fallback_tag
 from mirror.mapping.grammar import Document, Mappings
 from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.options import Options
@@ -39,14 +39,14 @@ def test_a_plan_is_a_table_with_what_finding_out_took() -> None:
 
 def test_plans_of_different_images_add_up() -> None:
     one, other = plan(s_io=RegistryPlan(1, 2, 3, 4, 5, 6)), plan(d_io=RegistryPlan(manifests=1))
-    one.spared, other.spared = Counter({"s.io": 1}), Counter({"s.io": 2})
+    one.dry_run_only, other.dry_run_only = Counter({"s.io": 1}), Counter({"s.io": 2})
     for more in (other, plan(s_io=RegistryPlan(1, 1, 1, 1, 1, 1)), plan(d_io=RegistryPlan(1))):
         one.add(more)
 
     assert one.registries == {
         "s.io": RegistryPlan(2, 3, 4, 5, 6, 7), "d.io": RegistryPlan(requests=1, manifests=1),
     }  # fmt: skip
-    assert one.spared == {"s.io": 3}
+    assert one.dry_run_only == {"s.io": 3}
 
 
 async def forecast_and_run(
@@ -75,7 +75,7 @@ async def forecast_and_run(
     assert read == done.blob_bytes[Landing.COPIED]
     assert sum(one.manifests for one in found.registries.values()) == done.manifests_pushed
     assert forecast.statuses[Status.PLANNED] == done.statuses[Status.COPIED]
-    assert forecast.pruned[Pruning.PLANNED] == done.pruned[Pruning.PRUNED]
+    assert forecast.pruned[PruneStatus.PLANNED] == done.pruned[PruneStatus.PRUNED]
     return done
 
 
@@ -130,7 +130,7 @@ async def test_tags_that_have_left_their_source(
         source, target, "S/a=T/a", rule_options=RuleOptions(prune=Prune(max_percent=50.0))
     )
 
-    assert done.pruned[Pruning.PRUNED] == 1
+    assert done.pruned[PruneStatus.PRUNED] == 1
 
 
 async def test_from_a_folder_and_into_one(

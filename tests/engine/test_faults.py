@@ -6,10 +6,9 @@ from email.utils import format_datetime
 
 import pytest
 
-from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put
-from mirror.demo.server import EmbeddedRegistry
+from mirror.demo.server import EmbeddedRegistry, TokenIssuer
 from mirror.events import Status
 from mirror.options import Timeouts
 from tests.conftest import Copy
@@ -84,7 +83,7 @@ async def test_a_fault_that_passes_stops_nothing(
     put(target.store, "a", Blob(b"{  }", CONFIG), [], "1")  # so that blobs are looked for
     registry = source if side == "source" else target
     for one in (source, target):
-        one.doorman = Doorman(uses=999)
+        one.tokens = TokenIssuer(uses=999)
     if fault.status == 401:
         fault.headers = {"WWW-Authenticate": f'Bearer realm="http://{registry.host}/token"'}
     registry.faults.append(replace(fault))

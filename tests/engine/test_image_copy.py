@@ -7,9 +7,8 @@ from mirror.effort import note_attempts
 from mirror.errors import Denied, Incomplete, MirrorError, NetworkError, NotFound
 from mirror.events import AdmissionClosed, Status
 from mirror.image.digest import Digest
-from mirror.image.platform import Platform
+from mirror.image.platform import Platform, Selection
 from mirror.image.reference import Repository
-from mirror.image.selection import Selection
 from mirror.place import Place, Side
 from tests.engine.world import (
     Break,

@@ -10,9 +10,8 @@ from mirror.engine.run_state import Run
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound
 from mirror.events import PruneSettled, Status
 from mirror.image.digest import Digest
-from mirror.image.platform import Platform
+from mirror.image.platform import Platform, Selection
 from mirror.image.reference import Repository
-from mirror.image.selection import Selection
 from mirror.mapping.grammar import Document, Mappings, Origin
 from mirror.mapping.rule_options import Prune, RuleOptions
 from mirror.mapping.tag_filter import Pattern, Pin, TagFilter

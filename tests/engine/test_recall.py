@@ -6,9 +6,8 @@ import pytest
 
 from mirror.engine.ledger import Recall, Remembered
 from mirror.events import Status
-from mirror.image.platform import Platform
+from mirror.image.platform import Platform, Selection
 from mirror.image.reference import Reference
-from mirror.image.selection import Selection
 from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.tag_filter import Pattern, TagFilter
 from tests.engine.world import Resolve, World

@@ -7,8 +7,8 @@ import pytest
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound
 from mirror.events import Status
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, Manifest
+from mirror.image.referrers_index import fallback_tag
 from mirror.place import Place, Side
 from tests.engine.world import (
     ListReferrers,

@@ -9,9 +9,9 @@ from mirror.demo.images import CONFIG, Blob, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.events import Status
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
 from mirror.image.platform import Platform
+from mirror.image.referrers_index import fallback_tag
 from tests.conftest import Copy
 
 SBOM = "application/spdx+json"

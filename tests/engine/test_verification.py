@@ -12,10 +12,9 @@ from mirror.demo.server import EmbeddedRegistry
 from mirror.events import Status
 from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST
-from mirror.image.platform import Platform
-from mirror.image.selection import Selection
+from mirror.image.platform import Platform, Selection
+from mirror.image.referrers_index import fallback_tag
 from mirror.options import Timeouts
 from mirror.report.result import Result
 from tests.conftest import Copy

@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 
-from mirror.engine.blob_transfer import Landed, Transfers
-from mirror.engine.concurrency import together
+from mirror.engine.blob_transfer import BlobArrival, Transfers
+from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Recall, nothing
 from mirror.engine.pair_processing import CopyProcessing
@@ -19,9 +19,9 @@ from mirror.engine.slots import Slots
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Event, ImageSettled, Landing, PruneSettled, Traffic
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import fallback_tag
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference, Registry, Repository
+from mirror.image.referrers_index import fallback_tag
 from mirror.mapping.grammar import Document, Mappings, Rule
 from mirror.mapping.rule_options import RuleOptions
 from mirror.options import Options, Timeouts
@@ -117,7 +117,7 @@ class MergeReferrers(Task):
     referrers: tuple[Descriptor, ...]
 
 
-Answer = PagedNames | Descriptor | Manifest | Landed | ReferrerList | float | bool | None
+Answer = PagedNames | Descriptor | Manifest | BlobArrival | ReferrerList | float | bool | None
 Break = Callable[[Task], MirrorError | None]
 
 
@@ -224,7 +224,7 @@ class World:
         destination.world = self  # type: ignore[union-attr]
         source = WorldSource(clients, slots, backoff)
         source.world = self
-        async with together() as tasks:
+        async with task_group() as tasks:
             await work(
                 Run(options, self.events.append, clients, slots, source, destination, backoff,
                     recall, tasks)
@@ -355,13 +355,13 @@ class World:
             return replace(found.descriptor, media_type="application/json")
         return found.descriptor
 
-    def _copy(self, task: CopyBlob) -> Landed:
+    def _copy(self, task: CopyBlob) -> BlobArrival:
         known = (str(task.mount_from), task.blob.digest) in self.blobs
         self.blobs.add((str(task.destination), task.blob.digest))
         if not known:
-            return Landed(Landing.COPIED)
+            return BlobArrival(Landing.COPIED)
         own = task.mount_from == task.destination
-        return Landed(Landing.PRESENT if own else Landing.MOUNTED)
+        return BlobArrival(Landing.PRESENT if own else Landing.MOUNTED)
 
 
 class WorldClient(Client):
@@ -436,7 +436,7 @@ class WorldClients:
         self.pages[registry] = page
         return await self.world.answer(ListCatalog(registry, page))  # type: ignore[no-any-return]
 
-    def foresee(self, registry: Registry, side: Side, connections: int) -> None:
+    def prepare_connections(self, registry: Registry, side: Side, connections: int) -> None:
         pass
 
     def hasten(self) -> None:
@@ -457,15 +457,13 @@ class WorldDestination(Destination):
 
     world: World
 
-    async def bring(
+    async def copy_blob(
         self,
         source: Repository,
         repository: Repository,
         blob: Descriptor,
         mount_from: Repository | None,
-        *,
-        shared: bool = False,
-    ) -> Landed:
+    ) -> BlobArrival:
         return await self.world.answer(CopyBlob(source, repository, blob, mount_from))  # type: ignore[no-any-return]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mirror.image.digest import Digest
-from mirror.image.digest_tag import cosign_tags, fallback_tag, is_digest_tag, subject_of
+from mirror.image.referrers_index import cosign_tags, fallback_tag, is_digest_tag, subject_of
 
 SUBJECT = Digest.of(b"subject")
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from mirror.errors import NothingSelected
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
-from mirror.image.platform import Platform
-from mirror.image.platform_filter import left_of
-from mirror.image.selection import Selection
+from mirror.image.platform import Platform, Selection
+from mirror.image.platform_filter import apply_platform_filter
 
 Entry = dict[str, object]
 
@@ -50,11 +49,11 @@ AMD, ARM, S390 = child("linux/amd64"), child("linux/arm64/v8"), child("linux/s39
 def test_an_index_of_which_everything_is_wanted_stays_as_it_is() -> None:
     whole = index(AMD, ARM)
 
-    assert left_of(whole, select("linux/amd64", "linux/arm64")) is whole
+    assert apply_platform_filter(whole, select("linux/amd64", "linux/arm64")) is whole
 
 
 def test_the_only_child_that_is_left_takes_its_place() -> None:
-    left = left_of(index(AMD, ARM, S390), select("linux/arm64"))
+    left = apply_platform_filter(index(AMD, ARM, S390), select("linux/arm64"))
 
     assert isinstance(left, Descriptor)
     assert str(left.digest) == ARM["digest"]
@@ -65,7 +64,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
         AMD, {**ARM, "x-own": [1, None]}, S390, annotations={"a": "b"}, extra={"n": 1}
     )
 
-    left = left_of(annotated, select("linux/amd64", "linux/arm64"))
+    left = apply_platform_filter(annotated, select("linux/amd64", "linux/arm64"))
 
     assert isinstance(left, Manifest)
     assert left.digest != annotated.digest
@@ -74,7 +73,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
         "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [AMD, {**ARM, "x-own": [1, None]}],
         "annotations": {"a": "b"}, "extra": {"n": 1},
     }  # fmt: skip
-    again = left_of(annotated, select("linux/amd64", "linux/arm64"))
+    again = apply_platform_filter(annotated, select("linux/amd64", "linux/arm64"))
     assert isinstance(again, Manifest)
     assert again.content == left.content, "the same every night"
 
@@ -82,7 +81,7 @@ def test_several_are_listed_by_another_index_in_the_same_words() -> None:
 def test_a_kept_index_names_them_all_and_needs_but_some() -> None:
     whole = index(AMD, ARM)
 
-    left = left_of(whole, select("linux/arm64", keep=True))
+    left = apply_platform_filter(whole, select("linux/arm64", keep=True))
 
     assert isinstance(left, Manifest)
     assert (left.content, left.digest) == (whole.content, whole.digest)
@@ -93,7 +92,7 @@ def test_a_kept_index_names_them_all_and_needs_but_some() -> None:
 def test_an_attestation_goes_with_the_child_that_it_is_for() -> None:
     for_amd, for_arm = (child(attests=str(one["digest"])) for one in (AMD, ARM))
 
-    left = left_of(index(AMD, ARM, for_amd, for_arm), select("linux/arm64"))
+    left = apply_platform_filter(index(AMD, ARM, for_amd, for_arm), select("linux/arm64"))
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [ARM, for_arm]
@@ -105,17 +104,19 @@ def test_what_names_no_platform_is_never_lost() -> None:
     cache = {**child(name="c"), "mediaType": "application/vnd.buildkit.cacheconfig.v0"}
     whole = index(AMD, nested, ARM, stray, unknown, cache)
 
-    left = left_of(whole, select("linux/amd64"))
+    left = apply_platform_filter(whole, select("linux/amd64"))
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [AMD, nested, stray, unknown, cache]
     nothing_named = index(nested, unknown)
-    assert left_of(nothing_named, select("linux/amd64")) is nothing_named
+    assert apply_platform_filter(nothing_named, select("linux/amd64")) is nothing_named
 
 
 def test_a_filter_that_matches_nothing_is_a_failure_that_says_what_there_is() -> None:
     with pytest.raises(NothingSelected) as caught:
-        left_of(index(AMD, ARM, child(attests=str(AMD["digest"]))), select("linux/riscv64"))
+        apply_platform_filter(
+            index(AMD, ARM, child(attests=str(AMD["digest"]))), select("linux/riscv64")
+        )
 
     assert caught.value.hint == "It has linux/amd64, linux/arm64/v8."
 
@@ -123,7 +124,7 @@ def test_a_filter_that_matches_nothing_is_a_failure_that_says_what_there_is() ->
 def test_a_pattern_is_searched_for_as_oc_does() -> None:
     pattern = Selection(pattern=re.compile("linux/(amd64|s390x)"))
 
-    left = left_of(index(AMD, ARM, S390), pattern)
+    left = apply_platform_filter(index(AMD, ARM, S390), pattern)
 
     assert isinstance(left, Manifest)
     assert json.loads(left.content)["manifests"] == [AMD, S390]
@@ -141,7 +142,7 @@ def test_just_what_is_unwanted_is_missing(listed: list[str], wanted: set[str], k
         if not platform or platform in wanted
     ]
     try:
-        left = left_of(index(*entries), select(*wanted, keep=keep))
+        left = apply_platform_filter(index(*entries), select(*wanted, keep=keep))
     except NothingSelected:
         assert any(listed)
         assert not wanted & set(listed)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.image.digest import Digest
-from mirror.image.platform import Platform
-from mirror.image.selection import Selection
+from mirror.image.platform import Platform, Selection
 from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.tag_filter import ALL, Age, Pattern, Pin, TagFilter
 from mirror.mapping.version import Range

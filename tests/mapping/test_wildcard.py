@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Document, Rule, parse
-from mirror.mapping.wildcard import covered, matches, pair, repositories, singles
+from mirror.mapping.wildcard import matches, matching_tags, pair, repositories, rules_per_tag
 
 
 def rule(line: str) -> Rule:
@@ -30,33 +30,33 @@ def rule(line: str) -> Rule:
 def test_a_tag_pattern_is_anchored_at_both_ends(pattern: str, matching: list[str]) -> None:
     tags = ["1.0", "1.0-rc1", "latest", "v1.0"]
     asked = rule(f"{pattern}=c.io/d")
-    found = list(covered(asked, tags))
+    found = list(matching_tags(asked, tags))
 
     assert found == matching
-    places = [str(pair(one).destination) for one in singles(asked, found)]
+    places = [str(pair(one).destination) for one in rules_per_tag(asked, found)]
     assert places == [f"c.io/d:{tag}" for tag in matching]
 
 
 def test_names_that_cannot_be_tags_are_passed_over() -> None:
     listed = ["ok", "", "sha256:abc", "-x", "a b"]
 
-    assert list(covered(rule("a.io/b=c.io/d"), listed)) == ["ok"]
+    assert list(matching_tags(rule("a.io/b=c.io/d"), listed)) == ["ok"]
 
 
 def test_dots_in_a_pattern_are_dots() -> None:
-    assert not list(covered(rule("a.io/b:1.*=c.io/d"), ["1x0"]))
+    assert not list(matching_tags(rule("a.io/b:1.*=c.io/d"), ["1x0"]))
 
 
 def test_a_pattern_of_many_stars_costs_no_more_than_one() -> None:
     many = rule(f"a.io/b:{'*' * 60}x=c.io/d")
 
-    assert not list(covered(many, ["a" * 128]))
+    assert not list(matching_tags(many, ["a" * 128]))
 
 
 def test_parts_between_stars_cost_no_more_than_one_pass() -> None:
     many = rule("a.io/b:a*-*-*-*-*-*-*-*-*-*-*-*c=d.io/e")
 
-    assert not list(covered(many, ["a" + "-" * 127]))
+    assert not list(matching_tags(many, ["a" + "-" * 127]))
 
 
 @given(st.text("ab*", max_size=8), st.text("ab", max_size=10))
@@ -112,6 +112,6 @@ def test_every_match_is_one_a_shell_would_make(tags: list[str], glob: str) -> No
 
     wanted = rule(f"a.io/b:{glob or '*'}*=c.io/d")
 
-    assert list(covered(wanted, tags)) == [
+    assert list(matching_tags(wanted, tags)) == [
         tag for tag in tags if fnmatch.fnmatchcase(tag, f"{glob or '*'}*")
     ]

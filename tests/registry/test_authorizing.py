@@ -9,9 +9,8 @@ import pytest
 from mirror.auth.challenge import Challenge
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
-from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
-from mirror.demo.server import EmbeddedRegistry
+from mirror.demo.server import EmbeddedRegistry, TokenIssuer
 from mirror.engine.run import copy
 from mirror.events import Status, Traffic
 from mirror.mapping.grammar import parse
@@ -65,13 +64,13 @@ async def test_tokens_that_run_out_all_the_time_stop_nothing(
 ) -> None:
     for tag in "1234":
         simple(source, "a", tag, f"x{tag}", f"y{tag}")
-    source.doorman, target.doorman = Doorman(uses), Doorman(uses)
+    source.tokens, target.tokens = TokenIssuer(uses), TokenIssuer(uses)
 
     result = await mirrored("S/a=T/a", max_per_registry=1)
 
     assert result.statuses == {Status.COPIED: 4}
     assert target.store.sessions == {}
-    assert target.doorman.given >= 20 // uses
+    assert target.tokens.given >= 20 // uses
 
 
 async def test_a_registry_that_always_says_401_is_not_asked_for_ever(

@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mirror.demo.doorman import Doorman
 from mirror.demo.fault import Fault
-from mirror.demo.server import EmbeddedRegistry
+from mirror.demo.server import EmbeddedRegistry, TokenIssuer
 from mirror.events import Landing, Status
 from tests.conftest import Copy
 from tests.engine.test_copying import same, simple
@@ -40,13 +39,13 @@ def nexus(registry: EmbeddedRegistry) -> None:
 
 def harbor(registry: EmbeddedRegistry) -> None:
     """Whoever showed a token that is not taken is asked for a password, of which it has none."""
-    registry.doorman = Doorman(uses=99)
+    registry.tokens = TokenIssuer(uses=99)
     challenged(registry, 'Basic realm="harbor"', method="PUT", path="/manifests/")
 
 
 def gitlab(registry: EmbeddedRegistry) -> None:
     """Mounts from where the token does not reach are answered with 401."""
-    registry.doorman = Doorman(uses=99)
+    registry.tokens = TokenIssuer(uses=99)
     registry.faults.append(Fault("POST", "mount=", status=401, times=99))
 
 
@@ -54,7 +53,7 @@ def openshift(registry: EmbeddedRegistry) -> None:
     """The challenge has no quotes, and mounts open a session."""
     realm = f"Bearer realm=http://{registry.host}/token,service=openshift"
     challenged(registry, realm, method="GET", path="^/v2/$")
-    registry.doorman = Doorman(uses=99)
+    registry.tokens = TokenIssuer(uses=99)
     registry.mounts = False
 
 
@@ -70,7 +69,7 @@ def hub(registry: EmbeddedRegistry) -> None:
 
 def quay(registry: EmbeddedRegistry) -> None:
     """The token service makes the repository; a blob there is not shown before."""
-    registry.doorman = Doorman(uses=99)
+    registry.tokens = TokenIssuer(uses=99)
     registry.faults.append(Fault("HEAD", "/manifests/", status=401, times=4))
     registry.faults.append(Fault("GET", "/manifests/", status=401, times=4))
 

@@ -11,7 +11,7 @@ from mirror.events import (
     Difference,
     ImageSettled,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     RequestSent,
     Status,
 )
@@ -32,7 +32,7 @@ def written() -> bytes:
         ImageSettled("s.io/a:1", "d.io/a:1", "f:1", Status.COPIED, digest, 12, 2, rule="a"),
         ImageSettled("s.io/a:2", "d.io/a:2", "f:2", Status.FAILED, error=_ERROR,
                      differences=(difference,)),
-        PruneSettled("d.io/a:3", "f:1", Pruning.REFUSED, digest, _ERROR),
+        PruneSettled("d.io/a:3", "f:1", PruneStatus.REFUSED, digest, _ERROR),
     ):  # fmt: skip
         result.take(event, 0.1)
     return result.json(12.5)

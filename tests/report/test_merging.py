@@ -17,14 +17,14 @@ from mirror.events import (
     Landing,
     ManifestPushed,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     RepositoriesFound,
     RequestSent,
     Status,
 )
 from mirror.image.digest import Digest
 from mirror.image.reference import Reference, Repository
-from mirror.report.document import Report, Timeline, parse, text
+from mirror.report.document import Report, ReportedTimeline, parse, text
 from mirror.report.merging import merge, missing
 from mirror.report.page import verdict
 from mirror.report.result import Result
@@ -115,8 +115,8 @@ def test_what_happened_is_where_it_was_in_time() -> None:
 
 
 def test_tags_that_were_deleted_are_told_of_together() -> None:
-    gone = PruneSettled("d.io/a:3", "f:1", Pruning.PRUNED, DIGEST)
-    refused = PruneSettled("d.io/*", "f:1", Pruning.REFUSED)
+    gone = PruneSettled("d.io/a:3", "f:1", PruneStatus.PRUNED, DIGEST)
+    refused = PruneSettled("d.io/*", "f:1", PruneStatus.REFUSED)
     merged = merge([told(gone, refused), told(refused)])
 
     assert [(one.destination, one.status) for one in merged.pruned] == [
@@ -170,8 +170,8 @@ def test_a_share_by_itself_says_that_it_is_one() -> None:
 
 
 def test_what_became_of_a_tag_that_has_left_is_as_the_last_run_says() -> None:
-    failed = PruneSettled("d.io/a:9", "f:1", Pruning.FAILED)
-    gone = PruneSettled("d.io/a:9", "f:1", Pruning.PRUNED)
+    failed = PruneSettled("d.io/a:9", "f:1", PruneStatus.FAILED)
+    gone = PruneSettled("d.io/a:9", "f:1", PruneStatus.PRUNED)
     merged = merge([told(gone, later=60.0), told(failed)])
 
     assert [one.status for one in merged.pruned] == ["pruned"]
@@ -207,7 +207,7 @@ def test_what_no_run_could_have_written_is_refused(change: dict[str, object], sa
 
 
 @pytest.mark.parametrize("odd", [{"started": "soon"}, {"started": "2026-01-31"},
-                                 {"timeline": Timeline(0.0, {})},
+                                 {"timeline": ReportedTimeline(0.0, {})},
                                  {"started": "9999-12-31T23:59:59Z"}])  # fmt: skip
 def test_a_report_that_somebody_else_wrote_is_merged_as_far_as_it_goes(
     odd: dict[str, object],

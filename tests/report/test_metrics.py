@@ -11,7 +11,7 @@ from mirror.events import (
     ImageSettled,
     Landing,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     RequestSent,
     Status,
 )
@@ -118,8 +118,8 @@ def test_a_rule_in_step_does_not_lag_and_another_lags_since_it_was() -> None:
     assert found[f"mirror_rule_last_success_timestamp_seconds{{{behind}}}"] == then
 
 
-@pytest.mark.parametrize("outcome", [Pruning.FAILED, Pruning.REFUSED, Pruning.DEFERRED])
-def test_a_rule_that_could_not_prune_is_not_in_step(outcome: Pruning) -> None:
+@pytest.mark.parametrize("outcome", [PruneStatus.FAILED, PruneStatus.REFUSED, PruneStatus.DEFERRED])
+def test_a_rule_that_could_not_prune_is_not_in_step(outcome: PruneStatus) -> None:
     run = result(ruled("one", Status.UNCHANGED))
     run.take(PruneSettled("d.io/a", "f:1", outcome, rule="one"))
     found = samples(text(run, 10, ExitCode.FAILED))

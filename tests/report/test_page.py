@@ -12,18 +12,18 @@ import pytest
 from mirror.report.document import (
     Failure,
     Image,
-    Lane,
-    Prune,
     Report,
+    ReportedLane,
+    ReportedPrune,
+    ReportedTimeline,
     Summary,
-    Timeline,
 )
 from mirror.report.page import BARS, ROWS, render, repository_of, verdict
 
 EVIL = "<script>alert(1)</script>\"'&"
 
 
-def report(*images: Image, pruned: tuple[Prune, ...] = (), **summary: int) -> Report:
+def report(*images: Image, pruned: tuple[ReportedPrune, ...] = (), **summary: int) -> Report:
     counted = {status: sum(one.status == status for one in images)
                for status in ("copied", "unchanged", "failed", "deferred", "planned")}  # fmt: skip
     numbers = {**counted, "images": len(images), **summary}
@@ -33,12 +33,14 @@ def report(*images: Image, pruned: tuple[Prune, ...] = (), **summary: int) -> Re
         summary=Summary(**numbers, requests={"d.io": 7}),
         images=images,
         pruned=pruned,
-        timeline=Timeline(0.5, {"d.io": Lane([4, 0, 2], [0, 100, 50]), "s.io": Lane([1], [])}),
+        timeline=ReportedTimeline(
+            0.5, {"d.io": ReportedLane([4, 0, 2], [0, 100, 50]), "s.io": ReportedLane([1], [])}
+        ),
     )
 
 
-def prune(name: str, status: str, error: Failure | None = None) -> Prune:
-    return Prune(destination=name, status=status, error=error)
+def prune(name: str, status: str, error: Failure | None = None) -> ReportedPrune:
+    return ReportedPrune(destination=name, status=status, error=error)
 
 
 def image(name: str, status: str = "copied", error: Failure | None = None, moved: int = 0) -> Image:
@@ -148,7 +150,7 @@ def test_whatever_a_registry_said_stays_text() -> None:
     evil = Image(
         source=EVIL, destination=EVIL, status="failed", digest=EVIL, error=failure, bytes_copied=1
     )
-    lanes = Timeline(1.0, {EVIL: Lane([1], [1])})
+    lanes = ReportedTimeline(1.0, {EVIL: ReportedLane([1], [1])})
     run = msgspec.structs.replace(report(evil, image(EVIL)), timeline=lanes, started=EVIL)
     page = seen(run, run)
 
@@ -159,8 +161,9 @@ def test_whatever_a_registry_said_stays_text() -> None:
 @pytest.mark.parametrize(
     "odd",
     [{"duration_seconds": 1e15}, {"duration_seconds": -1e12}, {"started": "9999-12-31T23:59:59Z"},
-     {"started": "soon"}, {"timeline": Timeline(0.0, {"a": Lane([1], [1])})},
-     {"timeline": Timeline(1e-300, {"a": Lane([1], [1])})}, {"images": (image("a:1", moved=-1),)}],
+     {"started": "soon"}, {"timeline": ReportedTimeline(0.0, {"a": ReportedLane([1], [1])})},
+     {"timeline": ReportedTimeline(1e-300, {"a": ReportedLane([1], [1])})},
+     {"images": (image("a:1", moved=-1),)}],
 )  # fmt: skip
 def test_whatever_a_report_says_there_is_a_page(odd: dict[str, Any]) -> None:
     assert "<h1>" in render(msgspec.structs.replace(report(image("a:1")), **odd), "run.json")

@@ -16,7 +16,7 @@ from mirror.events import (
     Landing,
     ManifestPushed,
     PruneSettled,
-    Pruning,
+    PruneStatus,
     RequestSent,
     Status,
 )
@@ -101,16 +101,16 @@ def test_the_exit_code_follows_from_the_images(statuses: list[Status], code: Exi
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [(Pruning.PRUNED, ExitCode.DONE), (Pruning.PLANNED, ExitCode.DONE),
-     (Pruning.KEPT, ExitCode.DONE), (Pruning.REFUSED, ExitCode.FAILED),
-     (Pruning.FAILED, ExitCode.FAILED), (Pruning.DEFERRED, ExitCode.UNFINISHED)],
+    [(PruneStatus.PRUNED, ExitCode.DONE), (PruneStatus.PLANNED, ExitCode.DONE),
+     (PruneStatus.KEPT, ExitCode.DONE), (PruneStatus.REFUSED, ExitCode.FAILED),
+     (PruneStatus.FAILED, ExitCode.FAILED), (PruneStatus.DEFERRED, ExitCode.UNFINISHED)],
 )  # fmt: skip
-def test_what_became_of_a_prune_is_told_and_judged(outcome: Pruning, code: ExitCode) -> None:
+def test_what_became_of_a_prune_is_told_and_judged(outcome: PruneStatus, code: ExitCode) -> None:
     folded = result(image(Status.UNCHANGED), PruneSettled("d.io/a:0", "f:3", outcome, DIGEST))
     document = json.loads(folded.json(1))
 
     assert folded.exit_code is code
-    assert document["summary"]["tags_pruned"] == (outcome is Pruning.PRUNED)
+    assert document["summary"]["tags_pruned"] == (outcome is PruneStatus.PRUNED)
     assert document["pruned"] == [
         {"destination": "d.io/a:0", "origin": "f:3", "digest": str(DIGEST), "rule": "",
          "status": str(outcome), "error": None}

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from mirror.cli import auth_options, cluster_options, converters, limit_options
-from mirror.cli import option_types as given
+from mirror.cli import option_declarations as given
 from mirror.options import (
     DEFAULT_MAX_PER_REGISTRY,
     DEFAULT_RETRIES,
@@ -61,7 +61,7 @@ class Shared:
     chunk_size: given.ChunkSize = None
     ledger: given.Ledger = None
     shard: cluster_options.Share = None
-    engine: cluster_options.Engines = cluster_options.Engine.LOCAL
+    engine: cluster_options.Engines = cluster_options.EngineName.LOCAL
     scheduler: cluster_options.Scheduler = None
     recheck: given.Recheck = given.DEFAULT_RECHECK
     max_per_registry: limit_options.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
@@ -123,7 +123,7 @@ class Shared:
     @property
     def cluster(self) -> Cluster | None:
         """Say which cluster does the work; None if this process does."""
-        if self.engine is cluster_options.Engine.DASK:
+        if self.engine is cluster_options.EngineName.DASK:
             return Cluster(self.scheduler)
         if self.scheduler is not None:
             raise typer.BadParameter("it is for --engine dask", param_hint="--scheduler")
@@ -139,10 +139,10 @@ class Shared:
             "destination_token": self.dest_registry_token,
         }
 
-    def telling(self) -> converters.Telling:
+    def reporting(self) -> converters.ReportingOptions:
         """Say how much is told, how, and where it is written down."""
         silent = self.quiet and self.progress is given.Show.AUTO
-        return converters.Telling(
+        return converters.ReportingOptions(
             json=self.output is given.Output.JSON,
             progress="none" if silent else str(self.progress),
             verbosity=self.verbose - self.quiet,

@@ -5,11 +5,18 @@ One alias per option, so that it means the same wherever a command takes it.
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mirror.cli.option import option
+
+def option(panel: str, *names: str, meaning: str, **more: Any) -> Any:
+    """Describe an option; each can be given as an environment variable too."""
+    long = next(name for name in names if name.startswith("--"))
+    envvar = "MIRROR_" + long.partition("/")[0].strip("-").replace("-", "_").upper()
+    more = {"envvar": envvar, "show_envvar": False, "rich_help_panel": panel, **more}
+    return typer.Option(*names, help=meaning, **more)
+
 
 _WHAT = "What to copy"
 _HOW = "How to copy it"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.cli.durations import seconds_until
+from mirror.cli.converters import seconds_until
 
 TWO = datetime(2026, 1, 31, 2, 0)  # noqa: DTZ001 - local time is meant
 
