@@ -90,12 +90,12 @@ class RepositoriesFound:
 class ImageSettled:
     """One source-destination pair is over.
 
-    ``source`` and ``destination`` are references in full, or the patterns of a
-    mapping whose images could not be listed.
+    ``source`` and ``destination`` are the patterns of a mapping, as text, where its images
+    could not be listed.
     """
 
-    source: str
-    destination: str
+    source: Reference | str
+    destination: Reference | str
     origin: str
     status: Status
     digest: Digest | None = None
@@ -120,15 +120,15 @@ class ImageSettled:
 class DestinationChanging:
     """What is known of a destination holds no more: it is about to be changed."""
 
-    destination: str
+    destination: Reference
 
 
 @dataclass(frozen=True, slots=True)
 class PruneSettled:
     """A tag that has left its source was deleted, or not."""
 
-    destination: str
-    """The tag, in full; where deleting was refused, the repository or the pattern."""
+    destination: Reference | str
+    """The tag; where deleting was refused, the repository or the pattern as text."""
     origin: str
     outcome: PruneStatus
     digest: Digest | None = None

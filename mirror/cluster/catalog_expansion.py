@@ -15,6 +15,7 @@ from mirror.engine.expansion import Ownership, nothing_matches
 from mirror.engine.run_state import Run
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Emit, ImageSettled, ImagesFound, Status
+from mirror.image.reference import Reference, split_reference
 from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import catalog_of, matching_tags, repositories, rules_per_tag
 from mirror.options import Options
@@ -152,8 +153,8 @@ def without_pruning(rule: Rule) -> Rule:
     return replace(rule, options=replace(rule.options, prune=None))
 
 
-def _repository(reference: str) -> str:
-    """Return a reference without tag and digest; it may be a pattern, which no noun can be."""
-    name = reference.partition("@")[0]
-    path, colon, tag = name.rpartition(":")
-    return path if colon and "/" not in tag else name
+def _repository(source: Reference | str) -> str:
+    """Return the repository of a reference, or of a pattern."""
+    if isinstance(source, Reference):
+        return str(source.repository)
+    return split_reference(source)[0]

@@ -315,8 +315,9 @@ class _ClusterRun:
     def _emit(self, event: Event) -> None:
         if isinstance(event, ImageSettled):
             self._failed = self._failed or event.status is Status.FAILED
-            if event.status in (Status.FAILED, Status.DEFERRED) and "*" not in event.destination:
-                self._unbrought.append(Reference.parse(event.destination))
+            unbrought = event.status in (Status.FAILED, Status.DEFERRED)
+            if unbrought and isinstance(event.destination, Reference):
+                self._unbrought.append(event.destination)
             self._catalogs.settled(event)
         self._emit_all(event)
 

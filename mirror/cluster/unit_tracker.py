@@ -30,13 +30,13 @@ from mirror.events import (
     Traffic,
 )
 from mirror.image.digest import Digest
-from mirror.image.reference import Repository
+from mirror.image.reference import Reference, Repository
 from mirror.options import Options
 
 # Seconds after the end of a unit in which its last news must have come.
 _NEWS_TIMEOUT = 30.0
 _BAD = (Status.FAILED, Status.DEFERRED)
-_Names = tuple[str, str]
+_Names = tuple[Reference | str, Reference | str]
 
 
 class UnitOutcomes:

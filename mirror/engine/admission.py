@@ -107,12 +107,13 @@ class Admission:
 
 
 def outcome(rule: Rule, status: Status, error: MirrorError | None = None) -> ImageSettled:
-    """Say what became of a mapping of which no image was worked on, or of its one image."""
-    names = str(rule.source), str(rule.target)
-    if not rule.source.many:
-        one = pair(rule)
-        names = str(one.source), str(one.destination)
-    return ImageSettled(*names, str(rule.origin), status, error=error, rule=name_of(rule.options))
+    """Return what became of a mapping of which no image was worked on, or of its one image."""
+    origin, name = str(rule.origin), name_of(rule.options)
+    if rule.source.many:
+        source, destination = str(rule.source), str(rule.target)
+        return ImageSettled(source, destination, origin, status, error=error, rule=name)
+    one = pair(rule)
+    return ImageSettled(one.source, one.destination, origin, status, error=error, rule=name)
 
 
 def lane_of(pair: Pair) -> Lane:

@@ -229,7 +229,7 @@ class Deletion:
 
     async def _send(self, deletion: TagDeletion, reference: Reference) -> bool:
         if self._destination.writes:
-            self._emit(DestinationChanging(str(deletion.reference)))
+            self._emit(DestinationChanging(deletion.reference))
         deletion.begun = True
         return await self._destination.delete(reference)
 
@@ -240,6 +240,4 @@ class Deletion:
             return
         deletion.over = True
         origin, name = str(deletion.rule.origin), name_of(deletion.rule.options)
-        self._emit(
-            PruneSettled(str(deletion.reference), origin, outcome, deletion.digest, error, name)
-        )
+        self._emit(PruneSettled(deletion.reference, origin, outcome, deletion.digest, error, name))

@@ -75,8 +75,8 @@ class ImageCopy:
         """Return how it ended, and what it came to."""
         effort, new = current_effort(), status in (Status.COPIED, Status.PLANNED)
         return ImageSettled(
-            str(self.pair.source),
-            str(self._destination),
+            self.pair.source,
+            self._destination,
             str(self.pair.origin),
             status,
             self._wanted_digest,
@@ -193,7 +193,7 @@ class ImageCopy:
             _expected_blobs(self._source_descriptor) if self._source_descriptor is not None else 1
         )
         if remembered and self._run.destination.writes:
-            self._run.emit(DestinationChanging(str(self.pair.destination)))
+            self._run.emit(DestinationChanging(self.pair.destination))
         wanted = await self._filter(await self._read(self._source_digest))
         if await self._is_there(wanted):
             await self._complete_referrers(wanted)

@@ -176,18 +176,18 @@ class Ledger:
             ):
                 self._remember(event)
             case ImageSettled(status=Status.FAILED) if _is_about_destination(event.error):
-                self._do(_FORGET, event.destination)
+                self._do(_FORGET, str(event.destination))
             case DestinationChanging():
                 # Before it is changed, not after: a run that is killed in between says nothing.
-                self._do(_FORGET, event.destination)
+                self._do(_FORGET, str(event.destination))
                 self._write()
 
     def _remember(self, image: ImageSettled) -> None:
         if image.digest is None:
             return
         names = str(image.source_digest or image.digest), str(image.digest)
-        values = image.destination, image.wanted, image.source, *names, self._clock()
-        self._do(_REMEMBER, *values)
+        sides = str(image.destination), image.wanted, str(image.source)
+        self._do(_REMEMBER, *sides, *names, self._clock())
 
     def _do(self, statement: str, *values: str | float) -> None:
         self._waiting.append((statement, values))

@@ -85,8 +85,8 @@ class Verification:
         """Return how it ended, and what it came to."""
         effort, pair = current_effort(), self.pair
         return ImageSettled(
-            str(pair.source),
-            str(pair.destination),
+            pair.source,
+            pair.destination,
             str(pair.origin),
             status,
             self.root or self.source,

@@ -113,8 +113,7 @@ def _unpruned(prunes: Iterable[PruneSettled]) -> Counter[_Labels]:
     return Counter(
         (
             ("class", prune.error.category if prune.error is not None else ""),
-            ("registry", prune.destination.partition(" -> ")[2].partition("/")[0]
-             or prune.destination.partition("/")[0]),
+            ("registry", str(prune.destination).partition("/")[0]),
             ("side", str(Side.DESTINATION)),
         )
         for prune in prunes
@@ -129,7 +128,7 @@ def _side(image: ImageSettled) -> Side | None:
 
 def _registry(image: ImageSettled) -> str:
     """Return the registry on the side that failed, as its reference begins."""
-    name = image.source if _side(image) is Side.SOURCE else image.destination
+    name = str(image.source if _side(image) is Side.SOURCE else image.destination)
     return name.partition(":")[0] if name.startswith(("oci:", "file:")) else name.partition("/")[0]
 
 

@@ -141,7 +141,7 @@ class Result:
             if image.status not in unfinished:
                 continue
             line = f"{image.source}={_destination(image)}\n"
-            first = taken.setdefault(image.destination, line)
+            first = taken.setdefault(str(image.destination), line)
             lines[line if line == first else f"# the destination is taken: {line}"] = None
         return "".join(lines)
 
@@ -163,8 +163,8 @@ class Result:
 
 def _image(image: ImageSettled) -> document.Image:
     return document.Image(
-        source=image.source,
-        destination=image.destination,
+        source=str(image.source),
+        destination=str(image.destination),
         origin=image.origin,
         digest=_digest(image.digest),
         source_digest=_digest(image.source_digest),
@@ -181,7 +181,7 @@ def _image(image: ImageSettled) -> document.Image:
 
 def _prune(prune: PruneSettled) -> document.ReportedPrune:
     return document.ReportedPrune(
-        destination=prune.destination,
+        destination=str(prune.destination),
         origin=prune.origin,
         digest=_digest(prune.digest),
         rule=prune.rule,
@@ -207,4 +207,4 @@ def _failure(error: MirrorError | None) -> document.Failure | None:
 
 def _destination(image: ImageSettled) -> str:
     """Return the destination as a mapping may say it: a digest follows from the source."""
-    return image.destination.partition("@")[0]
+    return str(image.destination).partition("@")[0]

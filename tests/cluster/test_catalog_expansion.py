@@ -46,7 +46,7 @@ def expanded(
 
 
 def settled(world: World) -> list[tuple[str, Status]]:
-    return [(one.source, one.status) for one in world.events if isinstance(one, ImageSettled)]
+    return [(str(one.source), one.status) for one in world.events if isinstance(one, ImageSettled)]
 
 
 def filled() -> World:

@@ -98,7 +98,7 @@ def fill(source: EmbeddedRegistry) -> None:
 
 
 def came_to(result: Result) -> Counter[tuple[str, Status]]:
-    return Counter((one.destination.partition("/")[2], one.status) for one in result.images)
+    return Counter((str(one.destination).partition("/")[2], one.status) for one in result.images)
 
 
 def whole(status: Status) -> Counter[tuple[str, Status]]:
@@ -175,7 +175,7 @@ async def test_a_verification_finds_what_is_missing_and_brings_it(
     found = await cluster_run(EVERYTHING, verifying=True)
     repaired = await cluster_run(EVERYTHING, verifying=True, repair=True)
 
-    assert [one.destination.partition("/")[2] for one in found.failures] == ["m/app-3:1.1"]
+    assert [str(one.destination).partition("/")[2] for one in found.failures] == ["m/app-3:1.1"]
     assert repaired.statuses == {Status.UNCHANGED: 15, Status.COPIED: 1}
 
 
@@ -188,7 +188,7 @@ async def test_what_fails_is_told_and_stops_nothing_else(
         EVERYTHING, "S/none:1=T/none", "S/nil/*=T/nil/*", "S/team/*:v*=T/v/*"
     )
 
-    failed = {one.destination.partition("/")[2]: str(one.error) for one in result.failures}
+    failed = {str(one.destination).partition("/")[2]: str(one.error) for one in result.failures}
     assert failed.keys() == {"m/app-3:1.1", "none:1", "nil/*", "v/*"}
     assert "no repository matches" in failed["nil/*"]
     assert "no tag matches" in failed["v/*"]
@@ -304,7 +304,7 @@ async def test_how_much_may_be_deleted_is_a_question_about_all_repositories(
     )
 
     assert result.exit_code == (0 if gone else 1)
-    assert {one.destination.partition("/")[2] for one in result.prunes if one.digest} == gone
+    assert {str(one.destination).partition("/")[2] for one in result.prunes if one.digest} == gone
     assert ("old" in target.store.tags("m/app-0")) is not bool(gone)
 
 

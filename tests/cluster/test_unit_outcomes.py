@@ -123,5 +123,5 @@ def test_every_image_is_told_exactly_once_and_never_worse_than_the_last_run_says
     assert Counter(image.source for image in images) == Counter(f"s.io/{n}" for n in IMAGES)
     assert sum(event.count for event in events if isinstance(event, ImagesFound)) == len(IMAGES)
     for image in images:
-        final = last[image.source.removeprefix("s.io/")]
+        final = last[str(image.source).removeprefix("s.io/")]
         assert image.status is final or image.status not in (FAILED, DEFERRED)

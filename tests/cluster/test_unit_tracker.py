@@ -21,6 +21,7 @@ from mirror.events import (
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
 from mirror.mapping.grammar import Document, parse
+from mirror.mapping.wildcard import pair
 from mirror.options import Options
 
 DIGEST = Digest.of(b"x")
@@ -43,7 +44,7 @@ class Run:
         self.tracker.begin(units)
 
     def settled(self) -> list[tuple[str, Status]]:
-        return [(one.destination, one.status) for one in self.events
+        return [(str(one.destination), one.status) for one in self.events
                 if isinstance(one, ImageSettled)]  # fmt: skip
 
     def hand_out(self) -> Unit:
@@ -58,7 +59,8 @@ def news(unit: Unit, number: int, *events: Event, attempt: str = "x", **more: An
 
 def image(unit: Unit, number: int, status: Status = Status.COPIED) -> ImageSettled:
     rule = unit.rules[number]
-    return ImageSettled(str(rule.source), f"{rule.target}:{rule.source.tag}", "f:1", status)
+    one = pair(rule)
+    return ImageSettled(one.source, one.destination, "f:1", status)
 
 
 def test_two_workers_have_two_units() -> None:

@@ -145,7 +145,7 @@ async def test_a_fault_that_stays_is_told_of_and_everything_else_arrives(
     result = await mirrored(
         "S/good:1=T/good", "S/bad:1=T/bad", retries=1, timeouts=patience_with(fault, 0.6)
     )
-    told = [(i.source.rpartition("/")[2], i.error) for i in result.failures]
+    told = [(str(i.source).rpartition("/")[2], i.error) for i in result.failures]
 
     assert fault.times < 9999, "the fault was never met"
     assert same(source, target, "good", "1")

@@ -122,7 +122,7 @@ def test_one_in_a_hundred_is_looked_at_all_the_same(path: Path, dice: float, sam
 
 @pytest.mark.parametrize(
     "event",
-    [settled(Status.FAILED), DestinationChanging(str(PLACE))],
+    [settled(Status.FAILED), DestinationChanging(PLACE)],
 )
 def test_what_is_not_there_any_more_is_forgotten(
     path: Path, event: ImageSettled | DestinationChanging
@@ -179,7 +179,7 @@ def test_what_is_no_ledger_is_not_overwritten(path: Path, content: bytes | None)
 def test_a_change_is_known_to_whoever_comes_after_a_kill(path: Path) -> None:
     remember(path)
     killed = opened(path)
-    killed.take(DestinationChanging(str(PLACE)))
+    killed.take(DestinationChanging(PLACE))
 
     with opened(path) as ledger:
         assert ledger.recall(PLACE, "") is None
@@ -369,7 +369,7 @@ def test_what_was_given_back_is_believed(path: Path) -> None:
     filled(path)
     with opened(path) as ledger:
         ledger.lend([PLACE.repository])
-        ledger.take(DestinationChanging(str(MINE[1])))
+        ledger.take(DestinationChanging(MINE[1]))
         ledger.give_back([PLACE.repository])
 
     assert known(path) == set(map(str, (MINE[0], MINE[2], *OTHERS)))

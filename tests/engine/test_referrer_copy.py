@@ -262,7 +262,7 @@ def test_an_unsigned_image_that_is_there_fails_too_and_signatures_need_none() ->
 
     settled = world.mirror("s.io/a=d.io/a", referrers=True, require_referrers=True)
 
-    failed = [one.source for one in settled if one.status is Status.FAILED]
+    failed = [str(one.source) for one in settled if one.status is Status.FAILED]
     assert failed == ["s.io/a:2"]
 
 

@@ -18,7 +18,7 @@ def images(world: World) -> dict[str, Status]:
     for event in world.events:
         if isinstance(event, ImageSettled):
             assert event.source not in told, "an image is settled once"
-            told[event.source] = event.status
+            told[str(event.source)] = event.status
     return told
 
 

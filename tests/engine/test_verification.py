@@ -438,7 +438,7 @@ async def test_repositories_that_are_not_there_say_nothing_of_whether_lists_are_
     await verified(*lines, referrers=True)
     result = await verified("S/a:1=T/a", *lines, referrers=True)
 
-    (one,) = [image for image in result.images if image.source.endswith("/a:1")]
+    (one,) = [image for image in result.images if str(image.source).endswith("/a:1")]
     assert one.status is Status.UNCHANGED
 
 

@@ -248,7 +248,7 @@ class World:
 
     def pruned(self) -> list[tuple[str, str]]:
         """What the last copy told of tags that have left their source, and why not."""
-        return [(one.destination, str(one.outcome))
+        return [(str(one.destination), str(one.outcome))
                 for one in self.events if isinstance(one, PruneSettled)]  # fmt: skip
 
     def acts(self) -> list[str]:
