@@ -7,8 +7,11 @@ SCENARIOS :=
 # Where registries keep what is measured: in memory, where Linux has a file system for that.
 MEMORY := $(firstword $(wildcard /dev/shm) $(TMPDIR) /tmp)
 READY := $(VENV)/ready
+# The oldest aiohttp that pyproject.toml admits, and the tests of what leans on its inside.
+OLDEST_AIOHTTP := $(shell sed -n 's/.*"aiohttp>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+COMPAT_TESTS := tests/registry tests/demo
 
-.PHONY: demo test check lint format bench clean
+.PHONY: demo test check lint format compat bench clean
 
 demo: $(READY)  ## copy a made-up catalog between two embedded registries
 	@$(BIN)/mirror demo
@@ -27,6 +30,16 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+compat: compat-oldest compat-newest  ## the oldest and the newest aiohttp that are admitted
+
+compat-oldest: AIOHTTP := aiohttp==$(OLDEST_AIOHTTP)
+compat-newest: AIOHTTP := aiohttp
+compat-oldest compat-newest: compat-%:
+	@test -x build/$*/bin/python || $(PYTHON) -m venv build/$*
+	@build/$*/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]' '$(AIOHTTP)'
+	@build/$*/bin/python -c 'import aiohttp; print("aiohttp", aiohttp.__version__)'
+	@PYTHONPATH=. build/$*/bin/pytest -q -n 2 $(COMPAT_TESTS)
 
 bench: $(READY)  ## measure ourselves and the peers that are on PATH, against the targets
 	@tests/real/provide

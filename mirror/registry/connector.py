@@ -1,4 +1,10 @@
-"""Kept connections: which were used before, and how many stand ready."""
+"""Kept connections: which were used before, and how many stand ready.
+
+The one module that uses private names of aiohttp, since there are no public ones: to tell a
+connection that the other side had closed meanwhile from one that broke, to use the newest
+connection first, to open one without sending anything, and to send nothing twice.
+`make compat` runs its tests with the oldest and the newest version that are admitted.
+"""
 
 import asyncio
 from collections import defaultdict
