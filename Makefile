@@ -36,10 +36,10 @@ compat: compat-oldest compat-newest  ## the oldest and the newest aiohttp that a
 compat-oldest: AIOHTTP := aiohttp==$(OLDEST_AIOHTTP)
 compat-newest: AIOHTTP := aiohttp
 compat-oldest compat-newest: compat-%:
-	@test -x build/$*/bin/python || $(PYTHON) -m venv build/$*
-	@build/$*/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]' '$(AIOHTTP)'
-	@build/$*/bin/python -c 'import aiohttp; print("aiohttp", aiohttp.__version__)'
-	@PYTHONPATH=. build/$*/bin/pytest -q -n 2 $(COMPAT_TESTS)
+	@test -x $(VENV)/aiohttp-$*/bin/python || $(PYTHON) -m venv $(VENV)/aiohttp-$*
+	@$(VENV)/aiohttp-$*/bin/pip install --quiet --disable-pip-version-check --upgrade '.[dev]' '$(AIOHTTP)'
+	@$(VENV)/aiohttp-$*/bin/python -c 'import aiohttp; print("aiohttp", aiohttp.__version__)'
+	@PYTHONPATH=. $(VENV)/aiohttp-$*/bin/pytest -q -n 2 $(COMPAT_TESTS)
 
 bench: $(READY)  ## measure ourselves and the peers that are on PATH, against the targets
 	@tests/real/provide

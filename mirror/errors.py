@@ -19,14 +19,14 @@
     │   ├── Unsupported            it, or we, cannot do that          (unsupported)
     │   ├── NothingRefers          a signature or such was required   (policy)
     │   ├── NothingSelected        none of the platforms is wanted    (not_found)
-    │   └── InvalidManifest        what it gave is no manifest        (registry)
+    │   └── InvalidManifest        what it gave is not a manifest        (registry)
     ├── NetworkError               nothing came back                  (network)
     │   ├── Truncated              not all of it
     │   │   └── TooSlow            not all of it in time
     │   │       └── DeadlinePassed not before the run's deadline; deferred, not failed
     │   ├── Dropped                the connection had been closed before we used it again
     │   ├── Unreachable            nothing has come back for a while; it is not asked any more
-    │   └── Untrusted              from somebody we cannot believe in
+    │   └── Untrusted              the certificate cannot be trusted
     ├── IntegrityError             not the bytes that were promised   (integrity)
     │   ├── Differs            3       a destination is not what its source is
     │   ├── DigestMismatch
@@ -286,7 +286,7 @@ class Unreachable(NetworkError):
 
 
 class Untrusted(NetworkError):
-    """Somebody answered, whose certificate proves nothing to us."""
+    """The server's certificate cannot be trusted."""
 
     retryable = False
     hint = "Name its authority with --certificate-authority, or use --insecure."

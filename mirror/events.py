@@ -1,7 +1,7 @@
 """What happened: one frozen dataclass per moment of a run.
 
 Everything a user sees is folded from this stream.  Bytes that move are too
-many to be events: they are a counter, `Traffic`, that whoever draws progress
+many to be events: they are a counter, `Traffic`, that the progress display
 looks at when it draws.
 """
 

@@ -38,7 +38,7 @@ class RegistryOptions:
 
     max_per_registry: int | None = None
     requests_per_second: float | None = None
-    """Requests begun there in a second, at most; None is no limit."""
+    """Requests begun there in a second, at most; None means no limit."""
     insecure: bool | None = None
     chunk_size: int | None = None
 
@@ -90,12 +90,12 @@ class Options:
     max_per_registry: int = DEFAULT_MAX_PER_REGISTRY
     """Requests in flight to one registry host, at most."""
     max_registry: int | None = None
-    """Registry hosts worked on at once, at most, but a copy gets its two; None is no limit."""
+    """Registry hosts worked on at once, at most, but a copy gets its two; None means no limit."""
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     limit_rate: int | None = None
-    """Bytes per second of all bodies together; None is no limit."""
+    """Bytes per second of all bodies together; None means no limit."""
     deadline: float | None = None
-    """Seconds after which nothing new is begun; None is no limit."""
+    """Seconds after which nothing new is begun; None means no limit."""
     ledger: Path | None = None
     """The file in which is remembered what was verified; None remembers nothing."""
     recheck: float = 7 * 24 * 3600.0
@@ -118,7 +118,7 @@ def size(text: str) -> int:
     """Read a number of bytes such as ``64MiB`` or ``50MB``; raise ValueError if it is none."""
     found = re.fullmatch(r"([0-9]{1,9}) ?([KMG]i?)?B?", text, re.IGNORECASE)
     if found is None or not int(found[1]):
-        raise ValueError(f"{text!r} is no size: write 64MiB or 50MB")
+        raise ValueError(f"{text!r} is not a size: write 64MiB or 50MB")
     unit = (found[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
     power = " kmg".index(unit[:1] or " ")

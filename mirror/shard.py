@@ -28,9 +28,11 @@ class Shard:
     count: int
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is no share of anything."""
+        """Raise ValueError for what is not a share of anything."""
         if not 1 <= self.index <= self.count <= _MOST:
-            raise ValueError(f"{self.index}/{self.count} is no share: the second of three is 2/3")
+            raise ValueError(
+                f"{self.index}/{self.count} is not a share: the second of three is 2/3"
+            )
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
@@ -39,7 +41,9 @@ class Shard:
     def parse(cls, text: str) -> Self:
         """Read ``I/N``; raise ValueError for anything else."""
         if (found := _SHARE.fullmatch(text)) is None:
-            raise ValueError(f"{text!r} is no share: write 2/3 for the second of three, or {AUTO}")
+            raise ValueError(
+                f"{text!r} is not a share: write 2/3 for the second of three, or {AUTO}"
+            )
         return cls(int(found[1]), int(found[2]))
 
     @classmethod

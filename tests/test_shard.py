@@ -46,7 +46,7 @@ def test_a_share_is_read_as_it_is_written(one: int, other: int) -> None:
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "-1/3", "1/3/5", "a/b", "\u0661/3",
                                   "1/10000", "1 / 3", "1/3\n"])  # fmt: skip
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not a share"):
         Shard.parse(text)
 
 
@@ -63,7 +63,7 @@ def test_a_pod_of_an_indexed_job_counts_from_zero() -> None:
         ({}, "JOB_COMPLETION_INDEX and in JOB_COMPLETIONS"),
         ({"JOB_COMPLETION_INDEX": "0"}, "needs a number in JOB_COMPLETIONS"),
         ({"JOB_COMPLETION_INDEX": "x", "JOB_COMPLETIONS": "3"}, "number in JOB_COMPLETION_INDEX"),
-        ({"JOB_COMPLETION_INDEX": "3", "JOB_COMPLETIONS": "3"}, "4/3 is no share"),
+        ({"JOB_COMPLETION_INDEX": "3", "JOB_COMPLETIONS": "3"}, "4/3 is not a share"),
     ],
 )
 def test_a_pod_that_is_not_told_enough_says_what_is_missing(

@@ -1,1 +1,1 @@
-"""Who we are: challenges, credentials, tokens."""
+"""Logging in to registries: challenges, credentials, tokens."""

@@ -6,7 +6,7 @@
 
 One header may hold several challenges, and commas separate both these and the
 parameters, so it is read character by character.  Registries leave quotes out
-(OpenShift), put commas into scopes, and send schemes that nobody here speaks.
+(OpenShift), put commas into scopes, and send schemes that this program does not speak.
 RFC 9110, section 11.6.1.
 """
 

@@ -23,7 +23,7 @@ _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Who to be: a user with a password, or one of two kinds of token.
+    """A login: a user with a password, or one of two kinds of token.
 
     An identity token is exchanged for access tokens; a registry token is sent
     as it is.

@@ -47,7 +47,7 @@ class Logins:
 
     @property
     def secret(self) -> bool:
-        """Whether there are logins among it that nobody else can look up."""
+        """Whether it holds logins that other processes cannot look up for themselves."""
         return bool(self.given or self.hosts)
 
 
@@ -83,7 +83,7 @@ class Keychain:
         return cls(logins.given, logins.authfile, environment, hosts=logins.hosts)
 
     async def find(self, repository: Repository, side: Side) -> Credential | None:
-        """Return who to be there; None for nobody in particular.
+        """Return the login for a repository; None for anonymous access.
 
         Raises Denied if a helper that should know cannot be asked.
         """
@@ -218,7 +218,7 @@ async def _output(
 
 @contextmanager
 def _holding(content: bytes) -> Iterator[int]:
-    """Give a descriptor to read this from; nobody need read it, a helper may not."""
+    """Give a file descriptor to read this from; the helper may leave it unread."""
     reading, writing = os.pipe()
     try:
         os.write(writing, content)

@@ -33,7 +33,7 @@ class Scope:
         kind, colon, rest = text.partition(":")
         name, second, actions = rest.rpartition(":")
         if not (colon and second and kind and name):
-            raise ValueError(f"{text!r} is no scope")
+            raise ValueError(f"{text!r} is not a scope")
         return cls(kind, name, tuple(sorted({a for a in actions.split(",") if a})))
 
     @classmethod
@@ -57,7 +57,7 @@ class Scope:
         return cls("registry", "catalog", ("*",))
 
     def covers(self, other: "Scope") -> bool:
-        """Whether whoever has this needs no more for the other."""
+        """Whether this scope includes everything that the other allows."""
         same = (self.kind, self.name) == (other.kind, other.name)
         return same and set(self.actions) >= set(other.actions)
 
@@ -79,7 +79,7 @@ def covers(have: Scopes, need: Scopes) -> bool:
 
 
 def widen(have: Scopes, need: Scopes) -> Scopes:
-    """Return what to ask for so that the next who needs the same finds it.
+    """Return what to ask for so that the next request with the same need finds it.
 
     The first of ``need`` stays first; of the others that ``have`` names, the
     latest are kept, so that the list stays short however many there were.

@@ -69,7 +69,7 @@ class Tokens:
     """The tokens of one registry.
 
     One request is sent for those who want the same token at the same time.  A
-    login that was refused is not tried again, so that nobody is locked out.
+    login that was refused is not tried again, so that no account is locked.
     """
 
     def __init__(self, send: Send, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,7 +89,7 @@ class Tokens:
         """Return a token that is good for these scopes, the first of them the one worked on.
 
         ``base`` is the registry's own address.  Raises Denied if the login or
-        the scopes are refused, RegistryError if what comes is no token.
+        the scopes are refused, RegistryError if what comes is not a token.
         """
         key = (challenge.realm, challenge.service, scopes[0] if scopes else None, credential)
         async with self._locks.setdefault(key, anyio.Lock()):
@@ -117,7 +117,7 @@ class Tokens:
         if credential is None or login in self._proven:
             return await self._try(realm, challenge, scopes, credential)
         # The first with a login goes alone: a wrong password is tried once, not
-        # by everybody at the same time.
+        # by all requests at the same time.
         async with self._proving.setdefault(login, anyio.Lock()):
             if (said := self._refused.get(login)) is not None:
                 raise Denied(said)
@@ -154,7 +154,7 @@ class Tokens:
     async def _ask(self, request: Request) -> Token | Reply:
         """Return the token, or the reply that refuses it, its body read into the reason.
 
-        A token server that is not there is left alone for a while by everybody.
+        A token server that is not there is left alone for a while by all requests.
         """
         try:
             return await self._ask_once(request)
@@ -178,7 +178,7 @@ class Tokens:
 def ask_token(
     realm: str, challenge: Challenge, scopes: Scopes, credential: Credential | None
 ) -> Request:
-    """Ask for a token by GET, as somebody or as nobody."""
+    """Ask for a token by GET, with a login or anonymously."""
     query = [("service", challenge.service)] if challenge.service else []
     query += [("scope", str(scope)) for scope in scopes]
     headers = {}

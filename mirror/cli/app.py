@@ -24,7 +24,7 @@ from mirror.options import COLLECTIONS, Options
 
 
 class _DefaultCommand(typer.core.TyperGroup):
-    """A group in which anything that is no command is the arguments of `copy`."""
+    """A group in which anything that is not a command is the arguments of `copy`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default command's name where it was left out."""
@@ -35,7 +35,7 @@ class _DefaultCommand(typer.core.TyperGroup):
         return super().parse_args(ctx, args)
 
 
-# Somebody sits and waits for an inspection.
+# A person sits and waits for an inspection.
 _LOOK_RETRIES = 2
 
 app = typer.Typer(

@@ -34,7 +34,7 @@ Engines = Annotated[
     option(
         _SPREADING,
         "--engine",
-        meaning="Who does the work: this process, or workers of a cluster (oci-mirror[dask]).",
+        meaning="Where the work runs: here, or on the workers of a cluster (oci-mirror[dask]).",
     ),
 ]
 Scheduler = Annotated[

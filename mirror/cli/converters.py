@@ -31,7 +31,7 @@ def seconds_until(text: str, now: datetime) -> float:
     try:
         return duration(text)
     except ValueError as error:
-        problem = f"{text!r} is no time: write 06:00, or how long, such as 4h or 1h30m"
+        problem = f"{text!r} is not a time: write 06:00, or how long, such as 4h or 1h30m"
         raise ValueError(problem) from error
 
 
@@ -42,12 +42,12 @@ def duration(text: str) -> float:
         length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         if length:
             return length.total_seconds()
-    raise ValueError(f"{text!r} is no duration: write 7d, 4h or 1h30m")
+    raise ValueError(f"{text!r} is not a duration: write 7d, 4h or 1h30m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """The files in which a run is written down; None for those that nobody asked for."""
+    """The files in which a run is written down; None for those that were not asked for."""
 
     report: Path | None = None
     retry_file: Path | None = None
@@ -82,7 +82,7 @@ def rate(text: str) -> int:
     try:
         return size(text.removesuffix("/s"))
     except typer.BadParameter as error:
-        raise typer.BadParameter(f"{text!r} is no rate: write 50MB/s or 10MiB/s") from error
+        raise typer.BadParameter(f"{text!r} is not a rate: write 50MB/s or 10MiB/s") from error
 
 
 def deadline(text: str) -> float:
@@ -113,5 +113,5 @@ def selection(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     except re.error as error:
-        raise typer.BadParameter(f"{pattern!r} is no regular expression: {error}") from error
+        raise typer.BadParameter(f"{pattern!r} is not a regular expression: {error}") from error
     return Selection(wanted, found, keep_index=keep_index)

@@ -97,7 +97,7 @@ async def copy_and_tell(
     except UsageError:
         raise  # nothing was sent: what an earlier run wrote still holds
     except BaseException:
-        # Also when a bug of ours ended it somebody has to go on from here.
+        # Also after a bug of ours the next run has to go on from here.
         reporter.write_down(reporting.outputs, ExitCode.FAILED)
         raise
     code = interruption.exit_code or result.exit_code

@@ -1,6 +1,6 @@
 """Logins from the command line: who to be on each side, and where else to look.
 
-A secret on a command line can be read by everybody on the machine, so every
+A secret on a command line can be read by every user of the machine, so every
 option takes ``@FILE`` in its place, and its environment variable.
 """
 

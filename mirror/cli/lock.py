@@ -43,7 +43,7 @@ def held(path: Path) -> Iterator[None]:
 
     Raises UsageError if there can be no such file.
     """
-    # The name is known beforehand, so somebody else may have put a link there.
+    # The name is known beforehand, so another user may have put a link there.
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)

@@ -26,7 +26,7 @@ _NAME_WIDTH = 44
 
 
 class Screen:
-    """A terminal that somebody looks at."""
+    """A terminal that a person looks at."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ _UNREADABLE = "This report cannot be read."
 def main(paths: Sequence[str], html: Path | None, before: str | None, *, json: bool) -> ExitCode:
     """Tell what a report says, or several as one; return 0 unless a share of the work is missing.
 
-    Raises UsageError for what is no report, or cannot be written.
+    Raises UsageError for what is not a report, or cannot be written.
     """
     if before is not None and html is None:
         raise UsageError("--before compares on a page", hint="Name that too: --html PATH.")

@@ -19,7 +19,7 @@ def main(listen: str, *, catalog: bool) -> ExitCode:
     """Serve until SIGINT or SIGTERM; raise UsageError if that address cannot be used."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"{listen!r} is no address to listen on", hint=_EXAMPLE)
+        raise UsageError(f"{listen!r} is not an address to listen on", hint=_EXAMPLE)
     registry = EmbeddedRegistry()
     if catalog:
         fill(registry.store)

@@ -43,7 +43,7 @@ def main(
     given = Access(**logins).logins(credentials(sync, folder))
     options = replace(options, registries=sync.registries)
     with ExitStack() as holding:
-        if not options.dry_run:  # which gets in nobody's way
+        if not options.dry_run:  # which does not disturb another run
             usual = path_for(configuration, options.ledger, options.shard)
             holding.enter_context(held(lock or usual))
         return carry_out(deque(sync.rules), options, given, reporting, cluster=cluster)

@@ -51,7 +51,7 @@ class Terminal:
                 sys.stderr.write(line + "\n")
                 sys.stderr.flush()
         except OSError:
-            give_up(2)  # nobody is left to tell
+            give_up(2)  # there is no terminal left to write to
 
     @asynccontextmanager
     async def showing(self, progress: Progress, traffic: Traffic, how: str) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
-"""Who brings a blob to a registry, so that no two workers bring it both.
+"""Which worker copies a blob to a registry, so that no two workers copy it.
 
-The first who asks brings it.  Whoever asks after that waits until it has landed, and mounts it
-from there; if it does not land, the next one brings it.
+The first that claims it copies it.  A worker that claims it after that waits until it has
+arrived, and mounts it from there; if it does not arrive, the next one copies it.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ Blob = tuple[Registry, Digest]
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswer:
-    """What one who asked is told: where the blob is by now; None if it is theirs to bring."""
+    """The answer to a claim: where the blob is by now; None if the asker is to copy it."""
 
     asker: str
     blob: Blob
@@ -24,7 +24,7 @@ class ClaimAnswer:
 
 @dataclass(slots=True)
 class _Claim:
-    """Who brings a blob, and who waits for it."""
+    """The worker that copies a blob, and those that wait for it."""
 
     bringer: str
     waiting: deque[str] = field(default_factory=deque)
@@ -38,7 +38,7 @@ class Claims:
         self._claims: dict[Blob, _Claim] = {}
 
     def ask(self, asker: str, blob: Blob) -> list[ClaimAnswer]:
-        """Take the question of one who would bring a blob."""
+        """Take the claim of a worker that is about to copy a blob."""
         if (home := self._homes.get(blob)) is not None:
             return [ClaimAnswer(asker, blob, home)]
         claim = self._claims.setdefault(blob, _Claim(asker))

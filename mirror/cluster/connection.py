@@ -18,8 +18,8 @@ _CONNECT_TIMEOUT = 10.0
 _WORKER_TIMEOUT = 60.0
 # Seconds that closing may take.
 _CLOSE_TIMEOUT = 10.0
-# Of a cluster of ours: nobody looks at the profiles that workers would take of themselves, and
-# what all of them load is loaded once.
+# In our own cluster the profiles that workers take of themselves are of no use, and what all of
+# them load is loaded once.
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.multiprocessing-method": "forkserver",
@@ -50,7 +50,7 @@ async def connected(scheduler: str | None) -> AsyncIterator[Client]:
 
 
 def is_private(scheduler: str | None) -> bool:
-    """Whether nobody can listen to what goes to the workers; our own cluster sees to that."""
+    """Whether what goes to the workers is encrypted, as it always is in our own cluster."""
     return scheduler is None or scheduler.startswith(("tls://", "wss://"))
 
 
@@ -64,7 +64,7 @@ async def _address(stack: AsyncExitStack, scheduler: str | None) -> "str | Local
                 threads_per_worker=1,
                 # Logins go over these connections, and others may be on this machine.
                 security=Security.temporary(),
-                # Dask listens in any case; there is nothing to be seen, on a port nobody expects.
+                # Dask listens in any case; here without pages, on a free port.
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",
                 memory_limit=0,

@@ -1,4 +1,4 @@
-"""The one who has the work: cuts it into units, hands them to workers, tells what comes of them.
+"""The coordinator: cuts the work into units, hands them to workers, tells what comes of them.
 
     rules -expansion-> rules by repository -cut-> units -tracker-> work units -> workers
                                    events, each once <-tracker- news    <-

@@ -1,4 +1,4 @@
-"""What goes over the wire between the one who has the work and those who do it.
+"""What the coordinator and the workers send each other.
 
 There is no login in any of these: a work unit lies in the scheduler until it is done.
 """
@@ -58,7 +58,7 @@ class UnitNews:
     moved: int = 0
     """Bytes of bodies, since the last news."""
     asks: tuple[Blob, ...] = ()
-    """Blobs that it would bring; see `mirror.cluster.claims`."""
+    """Blobs that it is about to copy; see `mirror.cluster.claims`."""
     needs_logins: bool = False
     last: bool = False
     """Whether the unit is over."""

@@ -119,9 +119,9 @@ class _UnitState:
     share: Share | None = None
     """Its share of the limits while it is under way; None while it waits."""
     attempt: str = ""
-    """Who runs it, as far as was heard."""
+    """The attempt that runs it now, as far as was heard."""
     lost: set[str] = field(default_factory=set)
-    """Who ran it before."""
+    """Attempts whose worker was lost."""
     heard: int = 0
     """Pieces of news of this attempt."""
     last: UnitNews | None = None
@@ -208,7 +208,7 @@ class UnitTracker:
     def present(self, workers: Collection[str]) -> None:
         """Note which workers are present; what another one was bringing is for the next.
 
-        Whoever waits for it may be the one who would have to do the lost one's unit again.
+        A worker that waits for it may be the one that has to do the lost worker's unit again.
         """
         for attempt, worker in list(self._workers.items()):
             if worker not in workers:

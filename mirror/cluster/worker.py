@@ -170,7 +170,7 @@ class ActiveUnit:
             self._requests[event.host, event.method] += 1
             return
         self._events.append(event)
-        # Somebody may wait for a blob.
+        # Another worker may wait for a blob.
         awaited = isinstance(event, BlobStopped) or (
             isinstance(event, BlobLanded) and event.size >= _WORTH_ASKING
         )

@@ -49,7 +49,7 @@ _EXPECTED = {
     "float_type": "expected a number",
     "float_parsing": "expected a number",
 }
-# Problems of sections: whoever wrote a word in the place of a login may have meant the login.
+# Problems of sections: a word in the place of a login may be the login itself.
 _SECRETIVE = {"model_type", "dict_type"}
 # Of a number that is shown.
 _BITS = 200

@@ -188,7 +188,7 @@ _Variable = Annotated[str, AfterValidator(_variable)]
 
 
 class Credentials(Section):
-    """Who to be at a registry: where to read it, so that no secret is in this file."""
+    """The login at a registry: where to read it, so that no secret is in this file."""
 
     username: str | None = None
     username_env: _Variable | None = Field(

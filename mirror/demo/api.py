@@ -227,7 +227,7 @@ def error(refusal: Refusal) -> web.Response:
 
 
 def hang_up(request: web.Request) -> None:
-    """Cut the connection at once; whoever answers here does not go on."""
+    """Cut the connection at once; the handler does not go on."""
     if request.transport is not None:
         request.transport.abort()
     raise HungUp

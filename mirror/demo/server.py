@@ -18,7 +18,7 @@ from mirror.demo.store import Refusal, Store
 
 @dataclass(slots=True)
 class TokenIssuer:
-    """Gives tokens to whoever asks, and lets those in who show one that is not used up.
+    """Gives a token to every client that asks, and admits requests with one that is not used up.
 
     Counting requests in place of seconds, it makes tokens run out in the middle
     of whatever is going on, the same way each time.
@@ -63,7 +63,7 @@ class EmbeddedRegistry:
     log: list[Asked] = field(default_factory=list)
     keep_log: bool = False
     tokens: TokenIssuer | None = None
-    """Who asks for tokens at the door; None lets everybody in."""
+    """Asks every request for a token; None admits all requests."""
     mounts: bool = True
     """Whether it mounts blobs; otherwise it opens a session, as for any it does not have."""
     needs_length: bool = False
@@ -103,7 +103,7 @@ class EmbeddedRegistry:
         try:
             return await self._answer_or_hang_up(request)
         except HungUp:
-            return web.Response()  # to nobody
+            return web.Response()  # which is not sent
 
     async def _answer_or_hang_up(self, request: web.Request) -> web.StreamResponse:
         if self.keep_log:
@@ -141,7 +141,7 @@ class EmbeddedRegistry:
         return await api.answer()
 
     def _stop(self, request: web.Request) -> web.Response | None:
-        """Answer in the API's place, as whoever stands before it would."""
+        """Answer in the API's place, as a proxy before it would."""
         length = request.content_length
         if not self.referrers and "/referrers/" in request.path:
             return web.Response(status=404)

@@ -158,7 +158,7 @@ class StreamedBody:
 
     async def begin(self) -> None:
         """Wait for the first bytes; `take` returns them later, or raises why there are none."""
-        # Nobody waits for this but to take the bytes, so whatever goes wrong is raised there:
+        # This is only waited for to take the bytes, so whatever goes wrong is raised there:
         # as an error of the reading, told as such, and not of the session that is being opened.
         try:
             self._first = await anext(self._reading, b"")

@@ -146,7 +146,7 @@ class TagDeletion:
 
 
 class _Kept(Exception):
-    """A tag stays, for a reason that is no failure."""
+    """A tag stays, for a reason that is not a failure."""
 
 
 class Deletion:

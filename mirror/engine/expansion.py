@@ -64,7 +64,7 @@ class Ownership:
     def divide(self, rules: Iterable[Rule]) -> tuple[Iterable[Rule], list[Rule]]:
         """Return which of some rules are this run's, and which are for other shares.
 
-        What a catalog has yet to name is everybody's.  How many repositories are new is told.
+        What a catalog has yet to name belongs to every share.
         """
         if (shard := self._shard) is None:
             return rules, []
@@ -310,7 +310,7 @@ def nothing_matches(rule: Rule, noun: str) -> MirrorError:
 
 def _not_tags(rule: Rule, names: list[str]) -> MirrorError:
     error = Unsupported(
-        f"names that are no tags are left out: {', '.join(names[:_NAMED])}",
+        f"names that are not tags are left out: {', '.join(names[:_NAMED])}",
         hint="Copy each by its digest, oci:PATH@sha256:..., to the tag that it should have.",
     )
     return error.at(Place(Side.SOURCE, str(rule.source), "matching names"))

@@ -13,7 +13,7 @@ from mirror.mapping.grammar import Rule
 from mirror.mapping.wildcard import matching_tags
 from mirror.place import Side
 
-_LEFT_ALONE = "They are left alone: delete them there if nobody needs them."
+_LEFT_ALONE = "They are left alone: delete them there if they are not needed."
 
 
 class ExtraTags:

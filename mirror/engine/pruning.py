@@ -33,7 +33,7 @@ _RAISE = "If that is right, raise max-percent of the rule until it has run."
 _NAMED = 12
 _EMPTY = (
     "its source lists nothing that the mapping covers",
-    "Check the source; with allow-empty: true this is no failure, and the tags stay.",
+    "Check the source; with allow-empty: true this is not a failure, and the tags stay.",
 )
 _ELSEWHERE = (
     "another mapping leads there too, whose catalog does not have it now",

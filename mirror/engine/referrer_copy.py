@@ -133,7 +133,7 @@ class _Search:
             self.follow(child)
 
 
-_OURS = "A list may be there; move that tag away if nobody needs it."
+_OURS = "A list may be there; move that tag away if it is not needed."
 
 Unlisted = dict[Digest, tuple[Descriptor, ...]]
 """What has to be added to the lists of a destination, by subject."""

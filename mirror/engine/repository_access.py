@@ -94,7 +94,7 @@ class _Requests:
     async def _complete(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask again where an answer was cut short, or was not what it should be.
 
-        Only who reads an answer to its end sees that; everything else that may pass is
+        Only reading an answer to its end shows that; everything else that may pass is
         tried again by `mirror.registry.retrying`.
         """
         cut, wrong = 0, 0

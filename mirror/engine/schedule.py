@@ -71,7 +71,7 @@ class Schedule:
     At most ``per_registry`` requests are in flight to each registry, fewer for a while where it
     pushes back, and at most ``registries`` registries are worked on at once, though a
     copy always gets its two.  Bodies leave a quarter of a registry's slots, at most
-    eight, to small requests, which would starve behind layers.  Who shares a registry
+    eight, to small requests, which would starve behind layers.  What shares a registry
     with others leaves them their share of it, so that none waits behind a slow
     destination of another.
     """

@@ -1,7 +1,7 @@
 """Work that several ask for at the same time, done once.
 
-No class here keeps what came of it: who asks after the work has ended does it again, and
-callers remember what is worth remembering.
+No class here keeps results: a call after the work has ended does it again, and callers
+remember what is worth remembering.
 """
 
 from collections import deque
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class SingleFlight:
-    """Questions, asked once for all who want the same answer at the same time.
+    """Questions, asked once for all callers that want the same answer at the same time.
 
-    The first who asks sends it in its own task.  If that is cancelled, the next one who waits
-    asks again.
+    The first caller asks in its own task.  If that is cancelled, the next one that waits asks
+    again.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Caller:
 
     def __init__(self) -> None:
         self.over: anyio.Event | None = None
-        """Set when it is answered; made by the first who waits."""
+        """Set when it is answered; made by the first that waits."""
         self.answered = False
         self.answer: Any = None
         self.error: Exception | None = None
@@ -75,10 +75,10 @@ def _never(error: Exception) -> bool:
 
 
 class SharedWork(Generic[T]):
-    """Work that belongs to all who wait for it.
+    """Work that belongs to all callers that wait for it.
 
-    Each piece runs in a task of its own and is cancelled when the last who waits is.  An
-    error is raised to everybody who waited.
+    Each piece runs in a task of its own and is cancelled when its last caller is.  An
+    error is raised to all callers that waited.
     """
 
     def __init__(self, tasks: TaskGroup) -> None:
@@ -138,7 +138,7 @@ class SharedWork(Generic[T]):
         try:
             with flight.scope, effort_of(flight.effort):
                 flight.result = await work()
-        except Exception as error:  # noqa: BLE001 - raised to everybody who waits
+        except Exception as error:  # noqa: BLE001 - raised to every caller that waits
             flight.error = error
         finally:
             self._forget(flight)
@@ -164,7 +164,7 @@ class _Flight(Generic[T]):
         self.error: Exception | None = None
 
     def end(self) -> None:
-        """Let everybody who waits know that it is over."""
+        """Wake every caller that waits: it is over."""
         self.over = True
         for waiter in self.waiters:
             waiter.ended.append(self)
@@ -172,7 +172,7 @@ class _Flight(Generic[T]):
 
 
 class _Waiter(Generic[T]):
-    """One who waits for several pieces of work."""
+    """One caller, and the pieces of work that it waits for."""
 
     __slots__ = ("effort", "ended", "flights", "ready")
 

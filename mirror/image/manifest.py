@@ -52,7 +52,7 @@ _MEDIA_TYPE_LIMIT = 255
 # What registries answer when they know of no type at all.
 _VAGUE = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
-# What BuildKit lists in an index although it is no manifest.
+# What BuildKit lists in an index although it is not a manifest.
 LISTED_BLOBS = (
     "application/vnd.oci.image.layer.",
     "application/vnd.docker.image.rootfs.",
@@ -78,7 +78,7 @@ class Descriptor:
     attests: Digest | None = None
     """The manifest beside it in an index that it is an attestation for."""
     annotations: tuple[tuple[str, str], ...] = field(default=(), compare=False)
-    """What whoever lists it says of it."""
+    """What the index that lists it says of it."""
 
     @property
     def entry(self) -> dict[str, object]:
@@ -233,7 +233,7 @@ def _type_of(document: _Document, stated: str) -> str:
     Raises ValueError for one that could not be said in a header.
     """
     if document.media_type is not None and not _is_media_type(document.media_type):
-        raise ValueError(f"{document.media_type[:100]!r} is no media type")
+        raise ValueError(f"{document.media_type[:100]!r} is not a media type")
     if document.media_type:
         return document.media_type
     if stated not in _VAGUE and _is_media_type(stated):

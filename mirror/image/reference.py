@@ -84,7 +84,7 @@ class Registry:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is no registry but folders on this machine."""
+        """Whether it is not a registry but folders on this machine."""
         return self.host in (_LAYOUTS, _FOLDERS)
 
     @property

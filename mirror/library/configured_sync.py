@@ -87,6 +87,6 @@ def _kept(variable: str | None, file: str | None, folder: Path) -> str:
     try:
         return (folder / file).read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        # Somebody may have written the secret itself where its place should stand.
+        # The secret itself may have been written where its place should stand.
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ValueError(f"the file that it names cannot be read: {reason}") from error

@@ -74,7 +74,7 @@ def read(asked: Asked) -> list[Rule]:
             case (str(source), str(target)):
                 mappings.add(source, target, Origin(_NAME, number))
             case _:
-                mappings.problem(Origin(_NAME, number), f"{one!r} is no mapping")
+                mappings.problem(Origin(_NAME, number), f"{one!r} is not a mapping")
     if mappings.problems:
         raise MappingError(tuple(mappings.problems))
     return mappings.rules
@@ -107,7 +107,7 @@ async def carry_out(
 
 
 class _Listener:
-    """Somebody who is told events, whose own error ends the run and comes out of it.
+    """A caller's event handler; an error that it raises ends the run and comes out of it.
 
     Otherwise it would be taken for the error of the image that the event is about.
     """

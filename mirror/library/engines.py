@@ -18,7 +18,7 @@ from mirror.mapping.grammar import Rule
 from mirror.options import Cluster, Options
 from mirror.wire.proxy import Proxies
 
-# Loaded by name: who has no cluster need not have dask.
+# Loaded by name: dask need not be installed where there is no cluster.
 _COORDINATOR = "mirror.cluster.coordinator"
 _LOADED_FOR_WORKERS = ["mirror.cluster.worker"]
 

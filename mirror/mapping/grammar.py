@@ -230,7 +230,7 @@ class Mappings:
             self.problem(origin, str(problem))
 
     def _is_new(self, rule: Rule) -> bool:
-        """Whether nobody asked for the same before.
+        """Whether the same was not asked for before.
 
         Raises ValueError if another source was promised this rule's destination.
         """
@@ -305,7 +305,7 @@ def _target_name(name: str) -> tuple[Registry, str]:
 def _parts(text: str) -> tuple[str, str | None, str | None]:
     text = text.removeprefix("docker://")
     if elsewhere := _ELSEWHERE.match(text):
-        raise ValueError(f"{elsewhere[0]!r} is no registry; write HOST/PATH")
+        raise ValueError(f"{elsewhere[0]!r} is not a registry; write HOST/PATH")
     return split_reference(text)
 
 

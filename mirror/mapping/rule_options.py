@@ -7,7 +7,7 @@ from mirror.image.platform import Selection
 from mirror.mapping.tag_filter import ALL, TagFilter
 from mirror.options import Options
 
-# Percent of the tags of a destination that may be deleted at once where nobody said more.
+# Percent of the tags of a destination that may be deleted at once by default.
 DEFAULT_MAX_PERCENT = 10.0
 
 

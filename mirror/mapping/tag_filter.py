@@ -39,7 +39,7 @@ class Pattern:
                 return cls(text, re.compile(text.removeprefix(_EXPRESSION)))
             return cls(text, re.compile(fnmatch.translate(text)))
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from error
+            raise ValueError(f"{text!r} is not a regular expression: {error}") from error
 
     def matches(self, name: str) -> bool:
         """Whether a name is meant."""
@@ -102,7 +102,7 @@ class TagFilter:
         return any(pattern.matches(tag) for pattern in self.immutable)
 
     def newest_versions(self, tags: Iterable[str]) -> list[str]:
-        """Return the newest of these by version, newest first; what is no version is left out.
+        """Return the newest of these by version, newest first; what is not a version is left out.
 
         Of two tags for one version, ``v1`` and ``1.0.0``, both are kept or none.
         """

@@ -99,7 +99,7 @@ def _bounds(word: str) -> tuple[Comparator, ...]:
     found = _COMPARATOR.fullmatch(word)
     version = version_of(found[2]) if found is not None else None
     if found is None or version is None:
-        raise ValueError(f"{word!r} is no bound; write one such as '>=2.40', '<4' or '^1.2'")
+        raise ValueError(f"{word!r} is not a bound; write one such as '>=2.40', '<4' or '^1.2'")
     sign = found[1] or "="
     if sign == "^":
         above = version.bump_major() if version.major else version.bump_minor()

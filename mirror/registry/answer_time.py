@@ -29,7 +29,7 @@ class AnswerTime:
 
     def __init__(self, limits: Timeouts) -> None:
         self._limits = limits
-        # Who allows for longer silences allows for longer answers.
+        # A limit that allows longer silences allows longer answers too.
         self._seconds = max(limits.answer, limits.stall)
         self._until: dict[PendingAnswer, float] = {}
         self._late: set[PendingAnswer] = set()

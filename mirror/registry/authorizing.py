@@ -2,7 +2,7 @@
 
 The login goes only to the origin of the registry itself.  What a registry asked
 for when it was first spoken to counts; later answers are less reliable (Harbor
-says Basic to whoever sent any login, gcr.io says nothing).
+says Basic to a request with any login, gcr.io says nothing).
 """
 
 from contextlib import AbstractAsyncContextManager

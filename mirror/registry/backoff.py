@@ -14,7 +14,7 @@ from mirror.wire.retry_policy import ResumeBudget
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """What everybody who tries again is given; `mirror.wire.retry_policy` has the rules."""
+    """Clock, chance and number of retries; the rules are in `mirror.wire.retry_policy`."""
 
     retries: int = 0
     """Attempts beyond the first."""

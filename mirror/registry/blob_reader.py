@@ -42,7 +42,7 @@ class BlobReader:
         self._attempts = 1
         self._stream = self._chunks()
         self._ended = False
-        # Who closes may be another than who reads, and reads at this very moment.
+        # One task may close it while another reads at this very moment.
         self._turn = anyio.Lock(fast_acquire=True)
 
     def __aiter__(self) -> Self:
@@ -74,7 +74,7 @@ class BlobReader:
                         if skip:
                             chunk, skip = chunk[skip:], max(0, skip - len(chunk))
                             if not chunk:
-                                continue  # an empty chunk would be the end to who reads
+                                continue  # an empty chunk would be the end to the reader
                         download.took(len(chunk))
                         yield chunk
                 self._check_complete()

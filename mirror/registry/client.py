@@ -294,7 +294,7 @@ class Client:
                 content = await read(reply, SIZE_LIMIT) if there else None
             if content is not None and not _is_list(content, reply.media_type):
                 raise Refused(
-                    "the tag names something that is no list of referrers",
+                    "the tag names something that is not a list of referrers",
                     hint="Move that tag away: registries without such lists need it for one.",
                 )
             if content is None and whole is not None:

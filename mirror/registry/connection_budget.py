@@ -14,7 +14,7 @@ Start = Callable[..., object]
 
 
 class SlotSource(Protocol):
-    """Who decides how many requests are in flight."""
+    """Decides how many requests are in flight."""
 
     def lend(self, registry: Registry) -> bool:
         """Occupy a slot of a registry, if no request waits for one."""

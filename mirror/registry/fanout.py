@@ -1,8 +1,8 @@
 """One reading of a blob for several destinations, each at its own pace.
 
-Who needs the next chunk first gets it from the source, and everybody else has
-it in store.  Who falls too far behind is waited for a little, and goes on by a
-reading of its own then.  What was read of small blobs is kept for a while: the
+The reader that needs the next chunk first gets it from the source, and the others have
+it in store.  A reader that falls too far behind is waited for a little, and then goes on
+by a reading of its own.  What was read of small blobs is kept for a while: the
 destinations of one image do not get to the same blob at the same moment.
 """
 
@@ -20,7 +20,7 @@ from mirror.image.reference import Repository
 # which it may catch up once there are more.
 _BEHIND_LIMIT = 4 * 1024 * 1024
 _GRACE = 2.0
-# Bytes of a beginning that are kept for who comes later, and of all of them together.
+# Bytes of a beginning that are kept for later readers, and of all of them together.
 _HEAD_LIMIT = 4 * 1024 * 1024
 _HEADS_LIMIT = 16 * 1024 * 1024
 _KEPT_LIMIT = 256
@@ -53,7 +53,7 @@ class FanOut:
     def read(self, repository: Repository, digest: Digest, open_at: Open) -> Chunks:
         """Return the chunks of a blob, out of a reading that can still be joined if there is one.
 
-        Whoever finds that they are not the blob says so with `distrust`.
+        A reader that finds that they are not the blob calls `distrust`.
         """
         key = repository, digest
         shared = self._shared.get(key)
@@ -131,7 +131,7 @@ class _Shared:
             whole = True
         finally:
             if not whole:
-                # Whoever it was, the reading is of no use to the others any more.
+                # Whichever reader it was, the reading is of no use to the others any more.
                 self._taps.clear()
                 await self._close()
         if not chunk:

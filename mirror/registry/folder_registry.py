@@ -1,6 +1,6 @@
 """A folder that answers like a registry: the one verb, over files.
 
-Whoever copies needs not know where to: what a registry says of manifests, blobs
+The copy need not know where it goes: what a registry says of manifests, blobs
 and tags is said here of files.  Distribution specification 1.1, "Endpoints".
 """
 
@@ -150,7 +150,7 @@ class FolderRegistry:
         return _whole(request, content, media_type, {DIGEST_HEADER: str(digest)})
 
     async def _put(self, request: Request, target: str) -> Reply:
-        assert isinstance(request.body, bytes), "a manifest is no stream"
+        assert isinstance(request.body, bytes), "a manifest is not a stream"
         digest = Digest.parse(target) if ":" in target else None
         manifest = Manifest.parse(request.body, request.headers["Content-Type"], digest)
         await _in_thread(self._folder.put, target, manifest)

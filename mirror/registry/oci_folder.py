@@ -123,7 +123,7 @@ class OciFolder:
         try:
             stated = Manifest.parse(content, media_type, digest).media_type
         except MirrorError:
-            # Rotten, it is for who reads it to say so; a blob in a list was never one.
+            # If it is damaged, its reader reports that; a blob in a list was never one.
             rotten = Digest.of(content, digest.algorithm) != digest
             return (content, media_type) if rotten else None
         return (content, stated) if stated in ACCEPTED or b'"schemaVersion"' in content else None

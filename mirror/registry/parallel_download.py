@@ -145,7 +145,7 @@ class ParallelDownload:
             await self._fill(piece, self._open_at(piece.first, piece.last))
         except MirrorError:
             self._parallelism.fails()  # one reading goes on from there, and says what is wrong
-        except Exception as error:  # noqa: BLE001 - raised again by who reads the blob
+        except Exception as error:  # noqa: BLE001 - raised again to the reader of the blob
             # Above this task there is only the whole run, which one blob's bug must not end:
             # it is handed to the blob's reader, whose image fails with it.
             self._bug = error

@@ -1,8 +1,8 @@
 """A Send around a Send: wait as told, try again, give up as told.
 
-One for each registry host.  A host that pushes back is left alone by everybody
-until its time is over, not only by the request that was told; one that is dead
-is not waited for by everybody in turn.
+One for each registry host.  A host that pushes back is left alone by all
+requests until its time is over, not only by the one that was told; a host that is
+dead is not waited for by each request in turn.
 """
 
 from collections.abc import Callable
@@ -128,7 +128,7 @@ class Retrying:
 
     def _spend_attempt(self, attempt: "_Attempt") -> bool:
         """Count a failed attempt; return whether there may be another."""
-        # One repeat is everybody's; for more there must be something left of the host's.
+        # Every request may be repeated once; more repeats come out of the host's budget.
         first = not attempt.failures
         if attempt.failures >= attempt.limit or not (self._health.spend_repeat() or first):
             return False

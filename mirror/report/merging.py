@@ -12,7 +12,7 @@ from mirror.report import document
 from mirror.report.document import Image, Report, ReportedPrune, ReportedShard, Summary
 from mirror.report.timeline import Timeline
 
-# Seconds; more is no run.
+# Seconds; more is not a run.
 _LONGEST_RUN = 1e9
 _STATUSES = ("copied", "unchanged", "skipped", "deferred", "failed", "planned")
 _SUMS = (
@@ -71,7 +71,7 @@ def _seconds_between(first: str, second: str) -> float:
         moments = datetime.fromisoformat(first), datetime.fromisoformat(second)
         return max(0.0, (moments[1] - moments[0]).total_seconds())
     except (ValueError, TypeError):
-        return 0.0  # somebody else wrote that report
+        return 0.0  # that report was not written by this program
 
 
 def _is_sane(timeline: document.ReportedTimeline) -> bool:

@@ -148,9 +148,9 @@ def _verdict(report: Report) -> tuple[str, str]:
     summary = report.summary
     failed = summary.failed + sum(one.status in ("failed", "refused") for one in report.pruned)
     if failed:
-        return "bad", f"{failed} failed: somebody has to look."
-    if missing_manifests := missing(report):
-        return "bad", f"Nobody told what became of share {', '.join(missing_manifests)}."
+        return "bad", f"{failed} failed and need{'s' if failed == 1 else ''} attention."
+    if missing_shares := missing(report):
+        return "bad", f"There is no report of share {', '.join(missing_shares)}."
     known = summary.copied + summary.unchanged + summary.skipped
     known += summary.deferred + summary.planned
     if known != summary.images:

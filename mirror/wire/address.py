@@ -18,11 +18,11 @@ def join(base: str, reference: str) -> SplitResult:
         known = address.port is None or address.port > 0
         (address.hostname or "").encode("idna")
     except ValueError as error:
-        raise RegistryError(f"{_shown(reference)} is no address") from error
+        raise RegistryError(f"{_shown(reference)} is not an address") from error
     if address.username is not None:
         raise RegistryError("an address with a login in it came from the registry")
     if address.scheme not in ("http", "https") or not address.hostname or not known:
-        raise RegistryError(f"{_shown(reference)} is no address to go to")
+        raise RegistryError(f"{_shown(reference)} is not an address to go to")
     if _is_inside(address.hostname) and not _is_inside(urlsplit(base).hostname or ""):
         raise RegistryError(f"{address.hostname} is inside this network, the registry is not")
     return address

@@ -1,6 +1,6 @@
 """How many connections a blob is worth at one registry: more while they bring more.
 
-Pure: whoever reads tells how many bytes came, how long it had to wait for them and
+Pure: the reader tells how many bytes came, how long it had to wait for them and
 what time it is.  A source that gives each connection only so much, as CDNs do, is
 seen by its readers waiting while little comes; whether more connections help is
 tried, and where they do not, since a line is full, it is one connection again.
@@ -14,7 +14,7 @@ _LOOK, _SETTLING = 0.5, 0.25
 _AGAIN = 30.0
 # Readers wait for the source if they do so for this share of their time.
 _WAITING = 0.7
-# Bytes per second of one connection that nobody throttles.
+# Bytes per second of one connection that is not throttled.
 _FREE = 32_000_000
 # What more connections must bring, of what as many times the rate of one would be.
 _WORTH = 0.6

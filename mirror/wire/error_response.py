@@ -95,7 +95,7 @@ def _explain(reply: Reply, content: bytes) -> tuple[str, str]:
 
 def one_line(text: str) -> str:
     """Make text fit for one line of a terminal: no control characters, not too long."""
-    # Headers that are no UTF-8 come as surrogates, which no report could hold.
+    # Headers that are not UTF-8 come as surrogates, which no report could hold.
     text = text.encode(errors="replace").decode()
     line = _UNPRINTABLE.sub(" ", text).strip()
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 3] + "..."

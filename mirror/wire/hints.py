@@ -50,21 +50,21 @@ def _hint(error: RegistryError, repository: Repository) -> str:
     project = path.partition("/")[0]
     if absent and (ecr := _ECR.fullmatch(host)):
         return (
-            "Amazon ECR wants the repository made first: aws ecr create-repository "
+            "Create the Amazon ECR repository first: aws ecr create-repository "
             f"--region {ecr[2]} --repository-name {path}"
         )
     if absent and (gar := _GAR.fullmatch(host)):
         return (
-            "Artifact Registry wants the repository made first: gcloud artifacts repositories "
+            "Create the Artifact Registry repository first: gcloud artifacts repositories "
             f"create {path.split('/')[1] if '/' in path else path} --repository-format=docker "
             f"--location={gar[1]} --project={project}"
         )
     if absent and _HARBOR_PROJECT.search(error.message):
-        return f"Harbor wants the project {project!r} made first, by somebody who may."
+        return f"Create the Harbor project {project!r} first; that needs an account that may."
     if absent and _is_openshift(host):
-        return f"OpenShift wants the namespace made first: oc new-project {project}"
+        return f"Create the OpenShift namespace first: oc new-project {project}"
     if isinstance(error, Denied) and host == DOCKER_HUB and path.count("/") != 1:
-        return "Docker Hub has repositories of two parts only: NAMESPACE/NAME."
+        return "Docker Hub repositories have exactly two parts: NAMESPACE/NAME."
     return ""
 
 

@@ -60,7 +60,7 @@ def _address(text: str) -> str:
         known = False
     if not known or not parts.hostname:
         raise UsageError(
-            "a proxy in the environment is no address",
+            "a proxy in the environment is not an address",
             hint="HTTPS_PROXY and HTTP_PROXY are http://[USER:PASSWORD@]HOST:PORT, encoded.",
         )
     return address

@@ -1,6 +1,6 @@
 """Where a redirect may lead, and what may be taken along.
 
-Followed by hand, since a registry's redirect goes to somebody else's storage:
+Followed by hand, since a registry's redirect goes to another party's storage:
 the login stays behind when the origin changes (S3 answers 400 to two of them,
 and it would be a leak), and https never falls back to http.
 """

@@ -48,7 +48,7 @@ class ReferrerList:
     listed: bool = False
     """Whether the registry keeps such lists; otherwise a tag stands for each."""
     alone: Descriptor | None = None
-    """What that tag names, if it is no list."""
+    """What that tag names, if it is not a list."""
 
 
 class _SearchState(Enum):
@@ -71,7 +71,7 @@ class Referrers:
         self.found: dict[Digest, Descriptor] = {}
         """What refers to the subject, in the order in which the registry has it."""
         self.alone: Descriptor | None = None
-        """What the tag names, if it is no list."""
+        """What the tag names, if it is not a list."""
         self.listed = listed
         """Whether the registry keeps such lists; otherwise a tag stands for each."""
         self._repository = repository

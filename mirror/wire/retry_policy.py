@@ -13,7 +13,7 @@ from mirror.wire.message import Reply
 # Statuses of a moment: overload, restarts, proxies whose registry is away.
 # Cloudflare's are from 520 on; 499 is nginx's for a request it cut off itself.
 _PASSING = frozenset({408, 425, 429, 499, 500, 502, 503, 504, *range(520, 525)})
-# Those that speak for the whole host, so that everybody there waits.
+# Those that speak for the whole host, so that all requests to it wait.
 _HOST_WIDE = frozenset({429, 503})
 # Seconds: the first wait and the longest, before chance makes it shorter.
 _FIRST, _LONGEST = 0.5, 30.0

@@ -132,7 +132,7 @@ class Upload:
             self.state = State.STORED
             return True
         self._sent += self.piece
-        # Who once miscounts aloud is not asked where it stands.
+        # A registry that miscounted once is not asked again where an upload stands.
         self._trusted = self._trusted and _received(reply) in (None, self._sent)
         if reply.headers.get("Location"):
             self._location = resolve_location(reply)
@@ -196,7 +196,7 @@ def resolve_location(reply: Reply) -> str:
 
     A Location may be relative.  One that falls back to plain http on the host
     that just spoke https is a proxy's mistake, and is corrected; so is one that
-    lost the port.  Raises RegistryError if it is no address.
+    lost the port.  Raises RegistryError if it is not an address.
     """
     location = reply.headers["Location"]
     origin_end = reply.url.find("/", len("https://")) + 1

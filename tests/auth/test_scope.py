@@ -18,7 +18,7 @@ def test_parse_and_print_are_inverse(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "repository", "repository:a", "::", ":a:pull"])
 def test_what_is_no_scope_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no scope"):
+    with pytest.raises(ValueError, match="not a scope"):
         Scope.parse(text)
 
 

@@ -41,7 +41,7 @@ def test_the_version_is_said(mirror: Run) -> None:
     [((), "nothing to copy"),
      (("--no-such-option",), "No such option"),
      (("--max-per-registry", "0", "a.io/b:1=c.io/d"), "Invalid value for '--max-per-registry'"),
-     (("--shard", "4/3", "a.io/b:1=c.io/d"), "4/3 is no share"),
+     (("--shard", "4/3", "a.io/b:1=c.io/d"), "4/3 is not a share"),
      (("--shard", "auto", "a.io/b:1=c.io/d"), "needs a number in JOB_COMPLETION_INDEX"),
      (("--file", "/nonexistent/file"), "/nonexistent/file: No such file"),
      (("--file", "/"), "/: Is a directory"),
@@ -51,8 +51,8 @@ def test_the_version_is_said(mirror: Run) -> None:
      (("--report", "/nonexistent/x", "a.io/b:1=c.io/d"), "/nonexistent/x: cannot be written"),
      (("--retry-file", "/", "a.io/b:1=c.io/d"), "/: is a directory"),
      (("inspect", "a//b"), "not a repository path"),
-     (("serve", "--listen", "nowhere"), "no address to listen on"),
-     (("serve", "--listen", "127.0.0.1:99999"), "no address to listen on"),
+     (("serve", "--listen", "nowhere"), "not an address to listen on"),
+     (("serve", "--listen", "127.0.0.1:99999"), "not an address to listen on"),
      (("serve", "--listen", "192.0.2.1:5000"), "192.0.2.1:5000")],
 )  # fmt: skip
 def test_what_makes_no_sense_ends_with_2_and_says_why(

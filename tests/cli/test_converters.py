@@ -22,7 +22,7 @@ def test_a_time_is_the_next_and_a_duration_from_now(text: str, seconds: float) -
 
 @pytest.mark.parametrize("text", ["", "0s", "24:00", "6", "06:60", "tomorrow", "-1h", "1h 30m"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         seconds_until(text, TWO)
 
 
@@ -31,4 +31,4 @@ def test_whatever_is_written_is_ahead_or_refused(text: str, now: datetime) -> No
     try:
         assert seconds_until(text, now) > 0
     except ValueError as error:
-        assert "is no time" in str(error)
+        assert "is not a time" in str(error)

@@ -255,7 +255,7 @@ def test_a_deadline_that_is_no_time_is_a_usage_error(mirror: Run) -> None:
     ("words", "said"),
     [
         (["--platform", "amd64"], "write OS/ARCH or OS/ARCH/VARIANT"),
-        (["--filter-by-os", "linux/("], "is no regular expression"),
+        (["--filter-by-os", "linux/("], "is not a regular expression"),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_a_usage_error(

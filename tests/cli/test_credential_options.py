@@ -41,7 +41,7 @@ def test_what_is_no_login_is_said_without_showing_it(tmp_path: Path) -> None:
     [(("--authfile", "/nonexistent"), "/nonexistent: No such file"),
      (("--src-creds", "x"), "USER:PASSWORD"),
      (("--certificate-authority", "/nonexistent"), "/nonexistent: No such file"),
-     (("--chunk-size", "big"), "no size")],
+     (("--chunk-size", "big"), "not a size")],
 )  # fmt: skip
 def test_what_cannot_be_read_ends_before_anything_is_sent(
     mirror: Run, words: tuple[str, ...], said: str

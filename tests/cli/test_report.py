@@ -38,7 +38,7 @@ def test_a_run_is_told_in_a_few_lines(tmp_path: Path) -> None:
     ran = report(written(tmp_path, "run.json", "a:1", "!b:1"))
 
     assert ran.exit_code == 0
-    assert ran.output.splitlines()[:2] == ["1 failed: somebody has to look.", "1 copied, 1 failed"]
+    assert ran.output.splitlines()[:2] == ["1 failed and needs attention.", "1 copied, 1 failed"]
     assert "failed: s.io/b:1 → d.io/b:1 (f:1)" in ran.output
     assert "\x1b" not in ran.output
 
@@ -68,7 +68,7 @@ def test_a_share_that_is_missing_is_told_and_is_a_failure(
     ran = report(path, path, *more)
 
     assert ran.exit_code == 1
-    assert "Nobody told what became of share 2/2." in (ran.stderr if more else ran.stdout)
+    assert "There is no report of share 2/2." in (ran.stderr if more else ran.stdout)
 
 
 def test_a_page_is_written_with_what_was_before(tmp_path: Path) -> None:

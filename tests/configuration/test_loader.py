@@ -151,7 +151,7 @@ def test_what_is_required_comes_along() -> None:
         (rule("tags: {include: [1.10]}"),
          ["c.yaml:5: sync.0.tags.include.0: expected a string in quotes, found 1.1"]),
         (rule("tags: {include: ['regex:((']}"),
-         [("c.yaml:5: sync.0.tags.include.0: 'regex:((' is no regular expression: "
+         [("c.yaml:5: sync.0.tags.include.0: 'regex:((' is not a regular expression: "
           "missing ), unterminated subpattern at position 1")]),
         (rule("prune: true"),
          ["c.yaml:5: sync.0.prune: expected names with values below it"]),
@@ -162,7 +162,7 @@ def test_what_is_required_comes_along() -> None:
         ("version: 1\nsync: {source: a}",
          ["c.yaml:2: sync: expected a list"]),
         (rule("tags: {semver: '>=x'}"),
-         [("c.yaml:5: sync.0.tags.semver: '>=x' is no bound; write one such as '>=2.40', '<4' "
+         [("c.yaml:5: sync.0.tags.semver: '>=x' is not a bound; write one such as '>=2.40', '<4' "
           "or '^1.2'")]),
         (rule("tags: {digest: {v1: sha256:12, '.': sha256:12}}"),
          ["c.yaml:5: sync.0.tags.digest.v1: malformed sha256 digest 'sha256:12'",
@@ -203,7 +203,7 @@ def test_what_is_required_comes_along() -> None:
          "sync: [{mapping: extra.txt}]"),
          ["c.yaml:2: registries: 'index.docker.io' is docker.io, which is there twice"]),
         ("version: 1\nregistries: {a.io: {chunk-size: 1TB}}\nsync: [{mapping: extra.txt}]",
-         ["c.yaml:2: registries.a.io.chunk-size: '1TB' is no size: write 64MiB or 50MB"]),
+         ["c.yaml:2: registries.a.io.chunk-size: '1TB' is not a size: write 64MiB or 50MB"]),
     ],
 )  # fmt: skip
 def test_every_problem_is_told_at_its_place(text: str, said: list[str]) -> None:

@@ -177,5 +177,5 @@ async def test_a_media_type_without_an_end_stops_nobody_else(
     result = await mirrored("S/a:1=T/a", "S/b:1=T/b")
 
     (failed,) = result.failures
-    assert "is no media type" in str(failed.error)
+    assert "is not a media type" in str(failed.error)
     assert result.statuses[Status.COPIED] == 1

@@ -99,7 +99,7 @@ async def test_a_listener_that_wants_to_be_awaited_is_refused() -> None:
 
 @pytest.mark.parametrize("odd", [("a.io/b:1", "c.io/d", "e.io/f"), b"a.io/b=c.io/d", 5, ("a",)])
 async def test_what_is_no_mapping_is_told_with_the_others(odd: object) -> None:
-    with pytest.raises(mirror.MappingError, match=r"<mappings>:2: .* is no mapping"):
+    with pytest.raises(mirror.MappingError, match=r"<mappings>:2: .* is not a mapping"):
         await mirror.copy(cast("Any", ["a.io/b:1=c.io/d", odd]))
 
 

@@ -89,7 +89,7 @@ def test_the_same_by_wildcards(
     mirror: Run, names: list[str], origin: RealRegistry, replica: RealRegistry
 ) -> None:
     ran = mirror(f"{origin.host}/team3/*:v[1]={replica.host}/x/*")
-    assert ran.code == 2, "brackets are no part of a pattern"
+    assert ran.code == 2, "brackets are not part of a pattern"
 
     ran = mirror(f"{origin.host}/team3/*:v*={replica.host}/x/*")
     assert ran.code == 0

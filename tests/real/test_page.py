@@ -25,7 +25,7 @@ def test_a_run_is_a_page_that_a_browser_draws_light_and_dark(
 
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     (document, light), (_, dark) = (_drawn(page, tmp_path, scheme) for scheme in (_LIGHT, _DARK))
-    assert "1 failed: somebody has to look." in document
+    assert "1 failed and needs attention." in document
     assert f"{empty}/m/shop/cart:1.0" in document
     assert min(_first_pixel(light)) > 200
     assert max(_first_pixel(dark)) < 60
@@ -36,7 +36,7 @@ def test_a_report_is_told_in_a_few_lines(mirror: Run, catalog: str, empty: str) 
 
     told = mirror("report", "-", stdin=ran.out)
 
-    assert told.out.splitlines()[0] == "1 failed: somebody has to look."
+    assert told.out.splitlines()[0] == "1 failed and needs attention."
     assert "3 copied, 1 failed" in told.out
     assert f"failed: {catalog}/none:1" in told.out
     assert f"new: {empty}/x:1.0" in told.out.splitlines()

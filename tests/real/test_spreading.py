@@ -97,7 +97,7 @@ def test_three_shares_are_the_whole(catalog: RealRegistry, tmp_path: Path, mirro
 
     partly = mirror("report", str(shares[0]), str(shares[2]))
     assert partly.code == 1
-    assert partly.out.startswith("Nobody told what became of share 2/3.")
+    assert partly.out.startswith("There is no report of share 2/3.")
     assert images(report, three) == images(single, one)
     assert {key: report["summary"][key] for key in ("images", "copied", "failed")} == {
         "images": REPOSITORIES * 2, "copied": REPOSITORIES * 2, "failed": 0,

@@ -133,7 +133,7 @@ def test_shares_are_named_and_so_is_the_one_that_is_missing() -> None:
         "share 1 of 3: 1 of 5 repositories", "share 3 of 3: 2 of 5 repositories",
     ]  # fmt: skip
     assert missing(merged) == ["2/3"]
-    assert verdict(merged) == ("bad", "Nobody told what became of share 2/3.")
+    assert verdict(merged) == ("bad", "There is no report of share 2/3.")
 
 
 @pytest.mark.parametrize("shard", [None, Shard(1, 3)])
@@ -195,8 +195,8 @@ def test_a_status_of_a_later_version_is_no_success() -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"shards": [{"index": 5, "count": 2}]}, "5/2 is no share"),
-     ({"shards": [{"index": 1, "count": 99999999}]}, "is no share"),
+    [({"shards": [{"index": 5, "count": 2}]}, "5/2 is not a share"),
+     ({"shards": [{"index": 1, "count": 99999999}]}, "is not a share"),
      ({"images": []}, "tells of 1 images and names 0")],
 )  # fmt: skip
 def test_what_no_run_could_have_written_is_refused(change: dict[str, object], said: str) -> None:

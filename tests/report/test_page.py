@@ -102,7 +102,7 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
         pruned=(prune("d.io/f:1", "pruned"), prune("d.io/g:1", "kept", error=refused)),
     )))  # fmt: skip
 
-    assert "2 failed: somebody has to look." in said
+    assert "2 failed and need attention." in said
     assert "Not allowed at the destination 2" in said
     assert said.count("Log in.") == 1
     assert "s.io/b:1 → d.io/b:1" in said
@@ -122,9 +122,9 @@ def test_it_says_what_changed_and_what_failed_and_what_to_do() -> None:
         (report(image("a:1", "planned")), "good", "1 would change; this run only looked."),
         (report(image("a:1", "deferred"), image("b:1")), "late",
          "1 left for the next run."),
-        (report(image("a:1", "failed")), "bad", "1 failed: somebody has to look."),
+        (report(image("a:1", "failed")), "bad", "1 failed and needs attention."),
         (report(image("a:1"), pruned=(prune("d.io/a", "refused"),)), "bad",
-         "1 failed: somebody has to look."),
+         "1 failed and needs attention."),
         (report(), "good", "Everything was in step already."),
         (report(pruned=(prune("d.io/a", "deferred"),)), "late", "1 left for the next run."),
         (report(pruned=(prune("d.io/a", "planned"),)), "good",
