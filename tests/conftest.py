@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.run import copy, verify
+from mirror.engine.run import Environment, copy, verify
 from mirror.events import Traffic
 from mirror.mapping.grammar import Document, parse
 from mirror.options import Options
@@ -73,7 +73,7 @@ def _between(
         result = Result(datetime.now(UTC))
         asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
         hurry = Hurry().backoff(asked.retries)
-        await work(rules, asked, result.take, Traffic(), backoff=hurry)
+        await work(rules, asked, result.take, Traffic(), Environment(backoff=hurry))
         return result
 
     return run

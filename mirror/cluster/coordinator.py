@@ -7,7 +7,6 @@ Dask runs a unit again whose worker is lost.  Nothing needs undoing: the registr
 there, and the second run finds it.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,7 +22,7 @@ from distributed import Client, Future
 from distributed.protocol.pickle import loads
 from distributed.scheduler import KilledWorker
 
-from mirror.auth.keychain import Keychain, Logins
+from mirror.auth.keychain import Logins
 from mirror.cluster import worker
 from mirror.cluster.catalog_expansion import CatalogExpansion, prunes, without_pruning
 from mirror.cluster.connection import connected, is_private
@@ -36,14 +35,13 @@ from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
 from mirror.engine.pair_processing import PruneProcessing
-from mirror.engine.run import opened, remembering
+from mirror.engine.run import Environment, opened, remembering
 from mirror.engine.run_state import Run
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
 from mirror.events import AdmissionClosed, Emit, Event, ImageSettled, Status, Traffic
 from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
-from mirror.wire.proxy import Proxies
 
 # Seconds that workers have to end in good order when the run is interrupted.
 _GRACE = 8.0
@@ -182,11 +180,10 @@ class _ClusterRun:
     @asynccontextmanager
     async def _here(self, *, writes: bool) -> AsyncIterator[Run]:
         """Give a run in this process, for what is not for workers."""
-        keychain = Keychain.of(self._logins, os.environ)
-        proxies = Proxies.parse(os.environ)
+        environment = Environment.of(self._logins)
         options = replace(self._options, deadline=self._seconds_left())
         async with opened(
-            options, self._emit_all, self._traffic, keychain, proxies, writes=writes
+            options, self._emit_all, self._traffic, environment, writes=writes
         ) as run:
             yield run
 

@@ -5,7 +5,6 @@ meanwhile comes in the worker's own loop, and is passed on to the unit's.
 """
 
 import gc
-import os
 import time
 from collections import Counter
 from contextlib import suppress
@@ -17,20 +16,19 @@ import anyio
 from anyio.from_thread import BlockingPortal
 from distributed import Status, Worker, get_worker
 
-from mirror.auth.keychain import Keychain, Logins
+from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Blob
 from mirror.cluster.protocol import TOPIC, CoordinatorReply, UnitNews, WorkUnit, packed
 from mirror.engine.concurrency import background
 from mirror.engine.dry_run import Plan
 from mirror.engine.ledger import Remembered
 from mirror.engine.loop import run
-from mirror.engine.run import copy, verify
+from mirror.engine.run import Environment, copy, verify
 from mirror.errors import MirrorError, NetworkError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor
 from mirror.image.reference import Reference, Registry, Repository
 from mirror.options import COLLECTIONS
-from mirror.wire.proxy import Proxies
 
 # Seconds between news: as often as a person looks.
 _BETWEEN_NEWS = 0.2
@@ -138,15 +136,14 @@ class ActiveUnit:
     async def _carry_out(self) -> Plan | None:
         work_unit = self.work_unit
         self._send(needs_logins=work_unit.asks_for_logins)
-        keychain = Keychain.of(await self._given(), os.environ)
+        environment = Environment.of(await self._given(), recall=self._recall, peers=self)
         left = max(0.0, work_unit.ends - time.time()) if work_unit.ends is not None else None
         options = replace(work_unit.options, deadline=left)
         told = work_unit.rules, options, self._emit, self._traffic
-        around = keychain, Proxies.parse(os.environ)
         if work_unit.verifying:
-            await verify(*told, *around, peers=self)
+            await verify(*told, environment)
             return None
-        return await copy(*told, *around, recall=self._recall, peers=self)
+        return await copy(*told, environment)
 
     async def _given(self) -> Logins:
         """Return the logins: what the options name here, and what was given elsewhere."""

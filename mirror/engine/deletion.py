@@ -54,7 +54,7 @@ class Usages:
     def __init__(self, destination: Destination, listings: Listings, tasks: TaskGroup) -> None:
         self._destination = destination
         self._listings = listings
-        self._flights: SharedWork[_Scan] = SharedWork(tasks)
+        self._flights: SharedWork[None] = SharedWork(tasks)
         self._scans: dict[Repository, _Scan | MirrorError] = {}
         self._wanted: defaultdict[Repository, set[Digest]] = defaultdict(set)
         self._going: defaultdict[Repository, set[str]] = defaultdict(set)
@@ -80,7 +80,10 @@ class Usages:
         if users or signatures:
             name = min(users or signatures)
             return name if name == _MAPPING else f"the tag {name}"
-        manifest = await self._destination.manifest(repository, digest)
+        try:
+            manifest = await self._destination.manifest(repository, digest)
+        except NotFound:
+            return ""  # it went with another tag that named it
         if manifest.subject is not None:
             return f"{manifest.subject}, to which it refers,"  # a signature is its subject's
         listed = await self._destination.referrers(repository, digest, Fallback.ABSENT)
@@ -88,16 +91,19 @@ class Usages:
 
     async def _scan(self, repository: Repository) -> _Scan:
         """Look at all tags of a repository, once; an error is the answer to all who ask."""
-        known = self._scans.get(repository)
-        if known is None:
-            try:
-                known = await self._flights.do(repository, lambda: self._look(repository))
-            except MirrorError as error:
-                known = error
-            self._scans[repository] = known
+        if repository not in self._scans:
+            await self._flights.do(repository, lambda: self._scan_once(repository))
+        known = self._scans[repository]
         if isinstance(known, MirrorError):
             raise known
         return known
+
+    async def _scan_once(self, repository: Repository) -> None:
+        # It is kept before the work is over: a caller that comes in between would begin again.
+        try:
+            self._scans[repository] = await self._look(repository)
+        except MirrorError as error:
+            self._scans[repository] = error
 
     async def _look(self, repository: Repository) -> _Scan:
         scan = _Scan(repository)

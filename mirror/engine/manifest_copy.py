@@ -10,8 +10,10 @@ from mirror.effort import current_effort, note_attempts
 from mirror.engine.blob_copy import blob_key, copy_blob, ensure_blob, is_of_other_source
 from mirror.engine.run_state import Route, Run
 from mirror.errors import Incomplete, NotFound, RegistryError, Unsupported
+from mirror.image.digest import Digest
 from mirror.image.manifest import DEPTH_LIMIT, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
+from mirror.image.referrers_index import is_digest_tag
 from mirror.place import Place, Side
 
 # Times a manifest is put again that the registry found incomplete.
@@ -58,8 +60,7 @@ async def copy_parts(
             parts[blob_key(route, blob)] = partial(ensure_blob, run, route, blob, refused=refused)
     for one in manifests:
         if not known.has_manifest(destination, one.digest):
-            key = "manifest", destination, one.digest
-            parts[key] = partial(_copy_manifest, run, route, one, depth)
+            parts[_key(destination, one.digest)] = partial(_copy_manifest, run, route, one, depth)
     return any(await run.contents.do_all(parts, partial(is_of_other_source, route.source)))
 
 
@@ -76,8 +77,26 @@ async def _copy_manifest(run: Run, route: Route, child: Descriptor, depth: int) 
             raise
         return await copy_blob(run, route, child)
     await copy_contents(run, route, manifest, depth)
-    await put_complete(run, route, manifest, by_digest(route.destination, manifest), depth)
+    if not run.known.has_manifest(route.destination, child.digest):  # by another tag, meanwhile
+        await put_complete(run, route, manifest, by_digest(route.destination, manifest), depth)
     return True
+
+
+def _key(repository: Repository, digest: Digest) -> Hashable:
+    """Return what two copies of a manifest have in common."""
+    return "manifest", repository, digest
+
+
+async def put_once(run: Run, route: Route, manifest: Manifest) -> None:
+    """Store a manifest whose contents are there by its digest, once however many lack it."""
+    if run.known.has_manifest(route.destination, manifest.digest):
+        return
+
+    async def put() -> bool:
+        await put_complete(run, route, manifest, by_digest(route.destination, manifest))
+        return True
+
+    await run.contents.do(_key(route.destination, manifest.digest), put)
 
 
 async def put_complete(
@@ -90,6 +109,17 @@ async def put_complete(
     time to notice: 1, 2, 4, 8 seconds.
     """
     current_effort().begin()
+    if not is_digest_tag(target.tag or ""):
+        await _put(run, route, manifest, target, depth)
+        return
+    # As a referrer it may be copied with its subject, and as an image of its own.
+    async with run.tag_writers.turn(target):
+        if run.digest_tags.get(target) != manifest.digest:
+            await _put(run, route, manifest, target, depth)
+            run.digest_tags[target] = manifest.digest
+
+
+async def _put(run: Run, route: Route, manifest: Manifest, target: Reference, depth: int) -> None:
     refusals = 0
     while True:
         try:

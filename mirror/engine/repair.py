@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from mirror.effort import current_effort
 from mirror.engine.blob_copy import replace_blob
 from mirror.engine.concurrency import task_group
-from mirror.engine.manifest_copy import by_digest, put_complete
+from mirror.engine.manifest_copy import put_complete, put_once
 from mirror.engine.referrer_copy import add_to_list
 from mirror.engine.run_state import Run
 from mirror.engine.verification import Verification
@@ -38,8 +38,7 @@ async def repair(run: Run, found: Verification) -> None:
     tagged = set(found.tags.values()) if not found.has_referrers else set()
     for digest in _upwards(found.manifests):
         if digest in found.missing_manifests and digest not in tagged:
-            manifest = found.manifests[digest]
-            await put_complete(run, route, manifest, by_digest(destination, manifest))
+            await put_once(run, route, found.manifests[digest])
     async with task_group() as tasks:
         for subject, missing in found.unlisted_referrers.items():
             tasks.start_soon(add_to_list, run, destination, subject, missing)

@@ -1,17 +1,18 @@
 """A whole run, top to bottom: mappings become pairs, pairs are copied or verified, tags pruned."""
 
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
-from anyio.abc import TaskGroup
-
-from mirror.auth.keychain import Keychain
+from mirror.auth.keychain import Keychain, Logins
 from mirror.engine.blob_transfer import Transfers
 from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger, Recall, nothing
 from mirror.engine.pair_processing import CopyProcessing, VerifyProcessing
-from mirror.engine.repository_access import Clients, Destination, Source
+from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Peers, Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
@@ -24,30 +25,42 @@ from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a run is given besides what it was asked for; by default it has no logins."""
+
+    keychain: Keychain = field(default_factory=Keychain)
+    proxies: Proxies | None = None
+    backoff: Backoff | None = None
+    """How failures are waited out; by default by the clock on the wall, as the options say."""
+    recall: Recall = nothing
+    """What is remembered of destinations, where the options name no ledger."""
+    peers: Peers | None = None
+
+    @classmethod
+    def of(cls, logins: Logins, **more: Any) -> Self:
+        """Return that of this process: these logins, or those found in the usual places."""
+        return cls(Keychain.of(logins, os.environ), Proxies.parse(os.environ), **more)
+
+
+_PLAIN = Environment()
+
+
 async def copy(
     rules: Iterable[Rule],
     options: Options,
     emit: Emit,
     traffic: Traffic,
-    keychain: Keychain | None = None,
-    proxies: Proxies | None = None,
-    backoff: Backoff | None = None,
-    *,
-    recall: Recall = nothing,
-    peers: Peers | None = None,
+    environment: Environment = _PLAIN,
 ) -> Plan | None:
     """Copy what the rules say, and emit every step; return the plan of a dry run.
 
-    Without a keychain everything is asked for without a login; without a
-    ``backoff`` failures are waited out by the clock on the wall.  Every image is
-    settled exactly once, also when this is cancelled.  What is remembered is as the
-    ledger says that the options name, or else as ``recall`` does.
+    Every image is settled exactly once, also when this is cancelled.
     """
     with remembering(options, emit) as (ledger, emit_all):
-        async with opened(
-            options, emit_all, traffic, keychain, proxies, backoff,
-            recall=ledger.recall if ledger is not None else recall, peers=peers,
-        ) as run:  # fmt: skip
+        if ledger is not None:
+            environment = replace(environment, recall=ledger.recall)
+        async with opened(options, emit_all, traffic, environment) as run:
             await CopyProcessing(run).carry_out(rules)
             return plan_of(run)
 
@@ -57,19 +70,12 @@ async def verify(
     options: Options,
     emit: Emit,
     traffic: Traffic,
-    keychain: Keychain | None = None,
-    proxies: Proxies | None = None,
-    backoff: Backoff | None = None,
-    *,
-    peers: Peers | None = None,
+    environment: Environment = _PLAIN,
 ) -> None:
     """Compare both sides of what the rules say, repair what is missing if asked; see `copy`."""
     writes = options.repair and not options.dry_run
     with remembering(options, emit) as (_, emit_all):
-        async with opened(
-            options, emit_all, traffic, keychain, proxies, backoff, writes=writes,
-            peers=peers,
-        ) as run:  # fmt: skip
+        async with opened(options, emit_all, traffic, environment, writes=writes) as run:
             await VerifyProcessing(run).carry_out(rules)
 
 
@@ -98,12 +104,8 @@ async def opened(
     options: Options,
     emit: Emit,
     traffic: Traffic,
-    keychain: Keychain | None = None,
-    proxies: Proxies | None = None,
-    backoff: Backoff | None = None,
+    environment: Environment = _PLAIN,
     *,
-    recall: Recall = nothing,
-    peers: Peers | None = None,
     writes: bool = True,
 ) -> AsyncIterator[Run]:
     """Give a run, over registries that are opened and closed here.
@@ -124,31 +126,18 @@ async def opened(
 
     async with (
         RegistryClients(
-            options, watch, keychain or Keychain(), proxies, backoff, slots, writes=writes
-        ) as registries,
+            options, watch, environment.keychain, environment.proxies, environment.backoff, slots,
+            writes=writes,
+        ) as clients,
         task_group() as tasks,
-    ):
-        yield made(options, emit, traffic, registries, slots, registries.backoff, tasks,
-                   recall=recall, peers=peers)  # fmt: skip
+    ):  # fmt: skip
+        backoff = clients.backoff
+        transfers = Transfers(options.timeouts, backoff, traffic, options.limit_rate)
+        source = Source(clients, slots, backoff)
+        kind = DryRunDestination if options.dry_run else Destination
+        destination = kind(clients, slots, transfers, emit)
+        yield Run(
+            options, emit, clients, slots, source, destination, backoff, environment.recall, tasks,
+            peers=environment.peers if destination.writes else None,
+        )  # fmt: skip
         tasks.cancel_scope.cancel()
-
-
-def made(
-    options: Options,
-    emit: Emit,
-    traffic: Traffic,
-    clients: Clients,
-    slots: Slots,
-    backoff: Backoff,
-    tasks: TaskGroup,
-    *,
-    recall: Recall = nothing,
-    peers: Peers | None = None,
-) -> Run:
-    """Return a run over these clients; what several images wait for is a task of the group."""
-    transfers = Transfers(options.timeouts, backoff, traffic, options.limit_rate)
-    source = Source(clients, slots, backoff)
-    kind = DryRunDestination if options.dry_run else Destination
-    destination = kind(clients, slots, transfers, emit)
-    return Run(options, emit, clients, slots, source, destination, backoff, recall, tasks,
-               peers=peers if destination.writes else None)  # fmt: skip

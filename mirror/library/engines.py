@@ -2,21 +2,19 @@
 
 import importlib
 import multiprocessing
-import os
 import signal
 from collections.abc import Awaitable, Iterable
 from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from typing import Protocol
 
-from mirror.auth.keychain import Keychain, Logins
+from mirror.auth.keychain import Logins
 from mirror.engine.dry_run import Plan
-from mirror.engine.run import copy, verify
+from mirror.engine.run import Environment, copy, verify
 from mirror.errors import UsageError
 from mirror.events import Emit, Traffic
 from mirror.mapping.grammar import Rule
 from mirror.options import Cluster, Options
-from mirror.wire.proxy import Proxies
 
 # Loaded by name: dask need not be installed where there is no cluster.
 _COORDINATOR = "mirror.cluster.coordinator"
@@ -87,8 +85,8 @@ async def locally(
     verifying: bool,
 ) -> Plan | None:
     """Do it in this process; see `Engine`."""
-    around = Keychain.of(logins, os.environ), Proxies.parse(os.environ)
+    environment = Environment.of(logins)
     if not verifying:
-        return await copy(rules, options, emit, traffic, *around)
-    await verify(rules, options, emit, traffic, *around)
+        return await copy(rules, options, emit, traffic, environment)
+    await verify(rules, options, emit, traffic, environment)
     return None

@@ -11,7 +11,7 @@ from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, catalog, image, index, layer, put
 from mirror.demo.server import EmbeddedRegistry
 from mirror.demo.store import Refusal
-from mirror.engine.run import copy
+from mirror.engine.run import Environment, copy
 from mirror.events import Event, Landing, Status, Traffic
 from mirror.exit_code import ExitCode
 from mirror.image.digest import Digest
@@ -688,7 +688,7 @@ async def test_a_limited_rate_is_kept_by_all_bodies_together(
     rules = parse([f"{source.host}/a:1={target.host}/a"])
     traffic = Traffic()
     limited = Options(limit_rate=1000, max_per_registry=1)
-    await copy(rules, limited, told.take, traffic, backoff=hurry.backoff(0))
+    await copy(rules, limited, told.take, traffic, Environment(backoff=hurry.backoff(0)))
 
     assert told.statuses == {Status.COPIED: 1}
     # The last chunk waits for its own bytes too; a tenth of a second is free.

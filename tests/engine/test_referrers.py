@@ -224,3 +224,28 @@ async def test_a_dry_run_looks_for_referrers_and_writes_nothing(
     assert asked(source)["GET referrers"] == 7
     assert {one.method for one in target.log} <= {"GET", "HEAD"}
     assert target.store.names() == []
+
+
+@pytest.mark.parametrize("limit", [1, 16])
+async def test_a_signature_that_is_a_tag_of_the_mapping_too_is_put_once(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, limit: int
+) -> None:
+    for number in range(8):
+        signed_twice(source, f"r{number}")
+    result = await mirrored("S/*=T/*", referrers=True, max_per_registry=limit)
+
+    assert not result.failures
+    written = [one.path for one in target.log if one.method == "PUT" and "/sha256-" in one.path]
+    assert len(set(written)) == len(written) == 32
+
+
+def signed_twice(registry: EmbeddedRegistry, repository: str) -> None:
+    """Put two indexes that share children, each with two manifests by cosign."""
+    store = registry.store
+    children = [image(store, repository, one, [layer(str(one), 3000)]) for one in PLATFORMS]
+    for tag in ("1", "2"):
+        own = image(store, repository, Platform("linux", "s390x"), [layer(tag, 3000)])
+        top = index(store, repository, tag, [*children, own])
+        for ending in (".sig", ".att"):
+            content = Blob(f"{tag}{ending}".encode(), "application/x")
+            put(store, repository, Blob(b"{}", CONFIG), [content], fallback_tag(top) + ending)

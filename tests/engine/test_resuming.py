@@ -8,7 +8,7 @@ import pytest
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put
 from mirror.demo.server import EmbeddedRegistry
-from mirror.engine.run import copy
+from mirror.engine.run import Environment, copy
 from mirror.events import Status, Traffic
 from mirror.image.digest import Digest
 from mirror.mapping.grammar import parse
@@ -35,7 +35,9 @@ async def moved(
     told, traffic = Result(datetime.now(UTC)), Traffic()
     rules = parse([f"{source.host}/a:1={target.host}/a"])
     asked = Options(**options)  # type: ignore[arg-type]
-    await copy(rules, asked, told.take, traffic, backoff=Hurry().backoff(asked.retries))
+    await copy(
+        rules, asked, told.take, traffic, Environment(backoff=Hurry().backoff(asked.retries))
+    )
     assert [str(i.error) for i in told.failures] == []
     assert same(source, target, "a", "1")
     assert target.store.sessions == {}

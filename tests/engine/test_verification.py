@@ -497,3 +497,20 @@ async def test_after_the_deadline_what_was_not_compared_is_deferred(
 
     assert result.statuses == {Status.DEFERRED: 1}
     assert result.exit_code == ExitCode.UNFINISHED
+
+
+async def test_what_two_tags_lack_is_put_once(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy, verified: Copy
+) -> None:
+    top, children = four(source)
+    store = source.store
+    store.put_manifest("a", "2", store.manifest("a", str(top)).content, OCI_INDEX)
+    await mirrored("S/a=T/a")
+    for child in children:
+        target.store.delete_manifest("a", str(child))
+    target.log.clear()
+    result = await verified("S/a=T/a", repair=True)
+
+    assert result.statuses == {Status.COPIED: 2}
+    put = Counter(one.path.rpartition("/")[2] for one in target.log if one.method == "PUT")
+    assert put == {str(child): 1 for child in children}

@@ -11,7 +11,7 @@ from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.demo.fault import Fault
 from mirror.demo.server import EmbeddedRegistry, TokenIssuer
-from mirror.engine.run import copy
+from mirror.engine.run import Environment, copy
 from mirror.events import Status, Traffic
 from mirror.mapping.grammar import parse
 from mirror.options import Options
@@ -170,7 +170,7 @@ def known(registry: EmbeddedRegistry) -> Keychain:
 
 async def copied(lines: list[str], keychain: Keychain) -> Result:
     result = Result(datetime.now(UTC))
-    await copy(parse(lines), Options(retries=0), result.take, Traffic(), keychain)
+    await copy(parse(lines), Options(retries=0), result.take, Traffic(), Environment(keychain))
     return result
 
 
