@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from mirror.cli.streams import give_up
-from mirror.engine.concurrency import background
+from mirror.engine.task_groups import background
 from mirror.events import Traffic
 from mirror.report.progress import Progress
 

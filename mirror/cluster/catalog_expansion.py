@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mirror.engine.admission import outcome
-from mirror.engine.concurrency import task_group
-from mirror.engine.expansion import Ownership, nothing_matches
+from mirror.engine.expansion import ShardFilter, nothing_matches
 from mirror.engine.run_state import Run
+from mirror.engine.task_groups import task_group
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Emit, ImageSettled, ImagesFound, Status
 from mirror.image.reference import Reference, split_reference
@@ -40,7 +40,7 @@ class CatalogExpansion:
         """Those for one repository each, as far as they are known."""
         self._options = options
         self._emit = emit
-        self._ownership = Ownership(options.shard, emit)
+        self._ownership = ShardFilter(options.shard, emit)
         self._unread: dict[_CatalogRule, None] = {}
         self._fruitless: dict[str, _CatalogRule] = {}
         """Those of which no image is known, though there are repositories; by `Rule.catalog`."""

@@ -31,12 +31,12 @@ from mirror.cluster.protocol import TOPIC, UnitNews, WorkUnit
 from mirror.cluster.replies import Replies
 from mirror.cluster.unit import Unit, cut
 from mirror.cluster.unit_tracker import UnitTracker
-from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger
 from mirror.engine.pair_processing import PruneProcessing
 from mirror.engine.run import Environment, opened, remembering
 from mirror.engine.run_state import Run
+from mirror.engine.task_groups import task_group
 from mirror.errors import Bug, MirrorError, NetworkError, UsageError
 from mirror.events import AdmissionClosed, Emit, Event, ImageSettled, Status, Traffic
 from mirror.image.reference import Reference, Repository, shared
@@ -224,7 +224,7 @@ class _ClusterRun:
             tasks.start_soon(self._follow, unit, future)
 
     def _work_unit(self, unit: Unit, share: Share) -> WorkUnit:
-        memory = self._ledger.lend(_destinations(unit)) if self._ledger is not None else {}
+        memory = self._ledger.hand_out(_destinations(unit)) if self._ledger is not None else {}
         options = replace(share.of(self._options), ledger=None, shard=None, deadline=None)
         left = self._seconds_left()
         ends = time.time() + left if left is not None else None

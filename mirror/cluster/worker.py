@@ -19,11 +19,11 @@ from distributed import Status, Worker, get_worker
 from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Blob
 from mirror.cluster.protocol import TOPIC, CoordinatorReply, UnitNews, WorkUnit, packed
-from mirror.engine.concurrency import background
 from mirror.engine.dry_run import Plan
 from mirror.engine.ledger import Remembered
 from mirror.engine.loop import run
 from mirror.engine.run import Environment, copy, verify
+from mirror.engine.task_groups import background
 from mirror.errors import MirrorError, NetworkError
 from mirror.events import BlobLanded, BlobStopped, Event, RequestSent, Traffic
 from mirror.image.manifest import Descriptor

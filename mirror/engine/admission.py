@@ -16,7 +16,7 @@ from mirror.mapping.wildcard import Pair, pair
 from mirror.options import Options
 from mirror.place import Place, Side
 
-Lane = tuple[Registry, Registry]
+RegistryPair = tuple[Registry, Registry]
 """From one registry to another."""
 
 # Pairs under way between two registries, for each request that may be in flight: enough to
@@ -42,8 +42,8 @@ class Admission:
         self._emit = emit
         self._opened = opened
         self._refused = refused
-        self._queues: defaultdict[Lane, deque[Rule]] = defaultdict(deque)
-        self._open_on: Counter[Lane] = Counter()
+        self._queues: defaultdict[RegistryPair, deque[Rule]] = defaultdict(deque)
+        self._open_on: Counter[RegistryPair] = Counter()
         self._claimed: dict[tuple[Reference, Reference | None], Pair] = {}
         self._over = False
 
@@ -69,7 +69,7 @@ class Admission:
 
     def close(self, pair: Pair) -> None:
         """Note that a pair that was opened is over."""
-        lane = lane_of(pair)
+        lane = registry_pair_of(pair)
         self._open_on[lane] -= 1
         self._admit(lane)
 
@@ -85,7 +85,7 @@ class Admission:
         """Whether a tag was promised to a source."""
         return (destination, None) in self._claimed
 
-    def _admit(self, lane: Lane) -> None:
+    def _admit(self, lane: RegistryPair) -> None:
         """Open as many pairs between two registries as there is room for."""
         queue = self._queues.get(lane)
         slots = max(self._options.limit_at(registry.host) for registry in lane)
@@ -116,7 +116,7 @@ def outcome(rule: Rule, status: Status, error: MirrorError | None = None) -> Ima
     return ImageSettled(one.source, one.destination, origin, status, error=error, rule=name)
 
 
-def lane_of(pair: Pair) -> Lane:
+def registry_pair_of(pair: Pair) -> RegistryPair:
     """Return the registries between which a pair goes."""
     return pair.source.repository.registry, pair.destination.repository.registry
 

@@ -174,7 +174,7 @@ class StreamedBody:
         else:
             self._head = [*self._kept]
             self._open(self._verifier.received)
-            self._notes = [Verifier(self._blob.digest, self._blob.size)]
+            self._hash_checkpoints = [Verifier(self._blob.digest, self._blob.size)]
         self._given = self._promised = 0
         self.error = None
 
@@ -195,21 +195,21 @@ class StreamedBody:
 
         What lies between the last note of the hash and that byte is read again.
         """
-        notes = [note for note in self._notes if note.received <= position]
+        notes = [note for note in self._hash_checkpoints if note.received <= position]
         if not notes or position > self._given:
             return False
         await self._reading.aclose()
         # What is read again must be what was read and sent before, or the hash would
         # vouch for bytes that the registry does not have.
-        seen = [mark for mark in self._marks if mark.received > self._verifier.received]
+        seen = [mark for mark in self._expected_hashes if mark.received > self._verifier.received]
         self._begin(notes[-1], position - notes[-1].received, [self._verifier, *seen])
         self._given = self._promised = position
         self._kept = None
         return True
 
     def _begin(self, verifier: Verifier, skip: int, marks: list[Verifier]) -> None:
-        self._marks = marks
-        self._notes = [verifier.copy()]
+        self._expected_hashes = marks
+        self._hash_checkpoints = [verifier.copy()]
         self._verifier = verifier
         self._head = []
         self._open(verifier.received)
@@ -230,7 +230,11 @@ class StreamedBody:
 
     async def _stream(self, *, cut: bool = False) -> AsyncIterator[bytes]:
         verifier, reading = self._verifier, self._reading
-        update = partial(_update, verifier, self._marks) if self._marks else verifier.update
+        update = (
+            partial(_update, verifier, self._expected_hashes)
+            if self._expected_hashes
+            else verifier.update
+        )
         traffic, scope, kept = self._traffic, self.scope, self._kept
         stall = self._timeouts.stall
         try:
@@ -290,16 +294,18 @@ class StreamedBody:
         assert self._uncut is not None, "a piece is cut from a stream"
         self.scope.deadline = math.inf
         chunk = await anext(self._uncut)
-        if self._verifier.received - self._notes[-1].received >= step:
-            self._notes.append(self._verifier.copy())
+        if self._verifier.received - self._hash_checkpoints[-1].received >= step:
+            self._hash_checkpoints.append(self._verifier.copy())
         if self._skip:
             chunk, self._skip = chunk[self._skip :], max(0, self._skip - len(chunk))
         return chunk
 
     def _forget_notes(self) -> None:
         """Drop the notes that no rewinding needs: an upload stands where the last piece began."""
-        before = [note for note in self._notes if note.received <= self._given]
-        self._notes = before[-1:] + [n for n in self._notes if n.received > self._given]
+        before = [note for note in self._hash_checkpoints if note.received <= self._given]
+        self._hash_checkpoints = before[-1:] + [
+            n for n in self._hash_checkpoints if n.received > self._given
+        ]
 
 
 def _update(verifier: Verifier, marks: list[Verifier], chunk: bytes) -> None:

@@ -42,7 +42,9 @@ def blob_key(route: Route, blob: Descriptor) -> Hashable:
 
 
 async def ensure_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
-    """Find, mount or stream a blob that is not known to be there; return if it was copied.
+    """Find, mount or stream a blob that is not known to be there.
+
+    Return False if it was found by looking for it.
 
     ``refused`` says that the registry does not have it, whatever it said before: then it is
     looked for in any case, and not mounted.
@@ -53,10 +55,10 @@ async def ensure_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool
         if await _is_there(run, destination, blob):
             known.add_blob(destination, blob.digest)
             return False
-        await copy_missing_blob(run, route, blob, look=False, mountable=not refused)
+        await copy_missing_blob(run, route, blob, may_exist=False, mountable=not refused)
     else:
-        look = exists is None and not run.options.force
-        await copy_missing_blob(run, route, blob, look=look)
+        may_exist = exists is None and not run.options.force
+        await copy_missing_blob(run, route, blob, may_exist=may_exist)
     return True
 
 
@@ -70,11 +72,11 @@ async def _is_there(run: Run, destination: Repository, blob: Descriptor) -> bool
 
 
 async def copy_missing_blob(
-    run: Run, route: Route, blob: Descriptor, *, look: bool = False, mountable: bool = True
+    run: Run, route: Route, blob: Descriptor, *, may_exist: bool = False, mountable: bool = True
 ) -> None:
     """Mount a blob, or stream it.
 
-    ``look`` says that it may be there, which a mount finds out by the way.
+    ``may_exist`` says that it may be there, which a mount finds out by the way.
     """
     destination = route.destination
     registry = destination.registry
@@ -88,7 +90,7 @@ async def copy_missing_blob(
             current_effort().begin()
             # What is known now decides: it may have come to the registry meanwhile.
             origin = (
-                run.known.mount_source(route.source, destination, blob.digest, look=look)
+                run.known.mount_source(route.source, destination, blob.digest, may_exist=may_exist)
                 if mountable
                 else None
             )
@@ -103,9 +105,9 @@ async def copy_missing_blob(
 
 
 async def replace_blob(run: Run, route: Route, blob: Descriptor, *, corrupted: bool) -> None:
-    """Bring a blob that was looked for and is not there, or is ``corrupted``: something else.
+    """Copy a blob again that was looked for and is missing, or has wrong content.
 
-    What is something else there must not be taken from there again.
+    One that is ``corrupted`` there is never mounted from there.
     """
 
     async def copy() -> bool:

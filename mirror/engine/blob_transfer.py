@@ -8,7 +8,7 @@ import anyio
 from mirror.effort import current_effort
 from mirror.engine.blob_attempts import BlobAttempts
 from mirror.engine.blob_body import WHOLE_LIMIT, StreamedBody, Throttle, WholeBody
-from mirror.engine.concurrency import finish_soon
+from mirror.engine.task_groups import finish_soon
 from mirror.errors import MirrorError, NotFound, RegistryError
 from mirror.events import Landing, Traffic
 from mirror.image.digest import Verifier
@@ -176,7 +176,7 @@ class BlobTransfer:
                 await self._find_position(upload, body, resume_budget, error)
                 continue
             if not body.given_out:
-                self._uploads.too_early(upload)
+                self._uploads.raise_early_answer(upload)
 
     async def _write(self, upload: Upload, body: AnyBody) -> None:
         if isinstance(body, WholeBody):
@@ -186,7 +186,7 @@ class BlobTransfer:
             body.scope = scope
             await self._uploads.write(upload, body.take)
         if scope.cancelled_caught:
-            self._uploads.give_up(upload)
+            self._uploads.raise_stalled(upload)
 
     async def _find_position(
         self, upload: Upload, body: AnyBody, resume_budget: ResumeBudget, error: MirrorError

@@ -5,11 +5,12 @@
                                                  used otherwise? --> the digest is deleted
 
 What was listed some time ago may be wrong by now, so that no tag goes that its source
-still names when it is asked for it.  Every tag has one outcome.
+still names when it is asked for it.  Every tag has one outcome, but for those that were gone
+already, which have none.
 
-Where a registry deletes digests only, a digest takes along every tag that names it and
-breaks every index that lists it; so all other tags are looked up first, and what mappings
-want by digest, each down to its last child.
+Some registries delete by digest only, which removes every tag with that digest and breaks
+every index that lists it.  So all other tags are resolved first, and all digests that
+mappings want, each down to its last child.
 """
 
 from collections import defaultdict
@@ -18,10 +19,10 @@ from dataclasses import dataclass, field
 
 from anyio.abc import TaskGroup
 
-from mirror.engine.concurrency import task_group
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Destination, Source
 from mirror.engine.single_flight import SharedWork
+from mirror.engine.task_groups import task_group
 from mirror.errors import MirrorError, NotFound, Refused
 from mirror.events import DestinationChanging, Emit, PruneSettled, PruneStatus
 from mirror.image.digest import Digest
@@ -173,6 +174,10 @@ class Deletion:
         fresh = [one for one in deletions if self._known.setdefault(one.reference, one) is one]
         for one in fresh:
             self.usages.expect_gone(one.reference)
+            if self._closed:
+                self._settle(one, PruneStatus.DEFERRED)
+        if self._closed:
+            return
         async with task_group() as tasks:
             for one in fresh:
                 tasks.start_soon(self._delete, one)

@@ -110,13 +110,12 @@ class DestinationState:
         return repository in self._looked
 
     def mount_source(
-        self, source: Repository, destination: Repository, digest: Digest, *, look: bool
+        self, source: Repository, destination: Repository, digest: Digest, *, may_exist: bool
     ) -> Repository | None:
         """Return where to mount a blob from, at this moment; None to upload it.
 
-        Mounting from the destination itself, where the blob was not looked for (``look``), finds a
-        blob that is there, and opens the session that is needed if it is not: a HEAD
-        saved either way.
+        If the blob ``may_exist``, it is mounted from the destination itself: 201 says that it
+        is there, 202 opens the session that is needed if it is not.  Both save a HEAD.
         """
         registry = destination.registry
         if not self.mounts(registry):
@@ -125,4 +124,4 @@ class DestinationState:
             return home
         if source.registry == registry:
             return source
-        return destination if look and self.looks_by_mount(registry) else None
+        return destination if may_exist and self.looks_by_mount(registry) else None

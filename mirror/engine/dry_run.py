@@ -50,7 +50,7 @@ class Plan:
         """Return how many requests a run would send to each host.
 
         ``sent`` are those of the dry run; a run would send them as well, but for those
-        it is dry_run_only.
+        only a dry run sends.
         """
         writing = Counter({host: plan.requests for host, plan in self.registries.items()})
         return sent + writing - self.dry_run_only
@@ -79,8 +79,10 @@ class Plan:
 class DryRunDestination(Destination):
     """Answers what is read from it truly, and counts what would be written.
 
-    Requests are those of a run in which nothing fails: POST and PUT for a blob, POST for a
-    mount, one PUT for a manifest, GET and PUT for a list of referrers, DELETE.
+    Requests are those of a run in which nothing fails: those of an upload for a blob, POST for
+    a mount, one PUT for a manifest, GET and PUT for a list of referrers, DELETE.  What cannot
+    be known is not in it: a registry that mounts nothing or deletes digests only, and blobs
+    that are read over several connections.
     """
 
     writes = False
@@ -126,11 +128,13 @@ class DryRunDestination(Destination):
         mount_from: Repository | None,
     ) -> BlobArrival:
         """Count a mount, or a blob that is read there and written here."""
-        there = self._seen_by(repository.registry, 1 if mount_from is not None else 2)
         if mount_from is not None:
-            there.blobs_mounted += 1
+            self._seen_by(repository.registry, 1).blobs_mounted += 1
             return BlobArrival(Landing.MOUNTED)
-        self._seen_by(source.registry, 1).bytes_read += blob.size
+        upload = self._clients.client(repository, self.side).uploads.begin(blob, None)
+        there = self._seen_by(repository.registry, upload.requests_needed)
+        # What is empty is not read.
+        self._seen_by(source.registry, 1 if blob.size else 0).bytes_read += blob.size
         there.bytes_written += blob.size
         there.blobs_copied += 1
         return BlobArrival(Landing.COPIED)

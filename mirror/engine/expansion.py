@@ -1,4 +1,6 @@
-"""From mappings to pairs: catalogs and tag lists say what ``*`` stands for.
+"""From rules to pairs: the catalogs and tag lists that they need are read, and shares divided.
+
+What a ``*`` matches in a list is decided in `mirror.mapping.wildcard`.
 
 What belongs to other shares of the work is passed over, and what is not known when the run is
 cut short is deferred.
@@ -14,9 +16,9 @@ from anyio.abc import TaskGroup
 
 from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission, outcome
-from mirror.engine.concurrency import task_group
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Source
+from mirror.engine.task_groups import task_group
 from mirror.errors import MirrorError, NotFound, Unsupported
 from mirror.events import Emit, ImagesFound, RepositoriesFound, Status
 from mirror.image.reference import Reference, Repository, is_tag, shared
@@ -53,7 +55,7 @@ class Observer(Protocol):
         ...
 
 
-class Ownership:
+class ShardFilter:
     """Which destination repositories are this run's; without a shard all are."""
 
     def __init__(self, shard: Shard | None, emit: Emit) -> None:
@@ -111,7 +113,7 @@ class Expansion:
         self._emit = emit
         self._admission = admission
         self._observer = observer
-        self._ownership = Ownership(options.shard, emit)
+        self._ownership = ShardFilter(options.shard, emit)
         self._unknown: dict[int, Rule] = {}
         """The rules whose images are not known yet."""
         self._scope = anyio.CancelScope()

@@ -1,7 +1,6 @@
 """One pair: both sides compared, what differs copied, the tag last."""
 
 from mirror.effort import current_effort
-from mirror.engine.concurrency import both, task_group
 from mirror.engine.ledger import Remembered
 from mirror.engine.manifest_copy import by_digest, copy_contents, put_complete
 from mirror.engine.referrer_copy import (
@@ -12,6 +11,7 @@ from mirror.engine.referrer_copy import (
     wanted_referrers,
 )
 from mirror.engine.run_state import Route, Run
+from mirror.engine.task_groups import both, task_group
 from mirror.errors import Denied, MirrorError, NotFound, placed
 from mirror.events import DestinationChanging, ImageSettled, Status
 from mirror.image.digest import Digest

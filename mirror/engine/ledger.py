@@ -133,7 +133,7 @@ class Ledger:
             return None
         return self._remembered(str(destination), *row) if row is not None else None
 
-    def lend(self, repositories: Iterable[Repository]) -> Memory:
+    def hand_out(self, repositories: Iterable[Repository]) -> Memory:
         """Return what is remembered of repositories that another process is about to change.
 
         Should this one be killed before they are given back, all that is forgotten.

@@ -10,14 +10,14 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission
-from mirror.engine.concurrency import task_group
 from mirror.engine.deletion import Deletion, Usages
+from mirror.engine.destination_only_tags import ExtraTags
 from mirror.engine.expansion import Expansion, Observer
-from mirror.engine.extra_tags import ExtraTags
 from mirror.engine.image_copy import ImageCopy
 from mirror.engine.pruning import Pruner
 from mirror.engine.repair import repair
 from mirror.engine.run_state import Run
+from mirror.engine.task_groups import task_group
 from mirror.engine.verification import Seen, Verification, differs
 from mirror.errors import Bug, DeadlinePassed, MirrorError, NotFound, QuotaUsed
 from mirror.events import AdmissionClosed, Event, ImageSettled, Status
@@ -107,7 +107,7 @@ class PairProcessing(ABC, Generic[_I]):
                 self._settle(image, Status.DEFERRED)
                 scope.cancel()
                 deferred += 1
-        self.run.clients.hasten()
+        self.run.clients.shorten_deadlines()
         self.emit(AdmissionClosed(deferred))
 
     def abandon(self) -> None:
@@ -205,8 +205,8 @@ class CopyProcessing(PairProcessing[ImageCopy]):
 class PruneProcessing(CopyProcessing):
     """A run that only deletes what has left its source, after others have brought everything.
 
-    How much of a mapping may go is a question about all repositories to which it leads, so it
-    is not for those who know of some.  Sources and destinations are listed, nothing is copied.
+    The limit on deletions counts all repositories of a mapping, so a worker that knows only
+    some of them cannot apply it.  Sources and destinations are listed, nothing is copied.
     """
 
     def __init__(self, run: Run, failed: Iterable[Reference]) -> None:

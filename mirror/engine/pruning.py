@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mirror.engine.concurrency import task_group
 from mirror.engine.deletion import Deletion, TagDeletion
 from mirror.engine.listings import Listings
+from mirror.engine.task_groups import task_group
 from mirror.errors import MirrorError, NotFound, Refused
 from mirror.events import Emit, PruneSettled, PruneStatus
 from mirror.image.reference import Reference, Repository, shared
@@ -80,7 +80,7 @@ class _Group:
 
 
 class Pruner:
-    """What may be deleted, as it becomes known; what is, once all else is over."""
+    """Collects candidates for deletion during the run; deletes them when all else is over."""
 
     def __init__(
         self,

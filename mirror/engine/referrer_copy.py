@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from anyio.abc import TaskGroup
 
 from mirror.effort import current_effort
-from mirror.engine.concurrency import task_group
 from mirror.engine.manifest_copy import copy_contents, copy_parts, put_complete
 from mirror.engine.run_state import Route, Run
+from mirror.engine.task_groups import task_group
 from mirror.errors import NotFound, NothingRefers, Refused, RegistryError
 from mirror.image.digest import Digest
 from mirror.image.manifest import OCI_MANIFEST, Descriptor, Manifest
@@ -144,8 +144,8 @@ async def wanted_referrers(
 ) -> ReferrerSearch | None:
     """Return the referrers that are to be copied with an image; None if there are none.
 
-    Of an image whose referrers were brought in this run, it is nothing.  Raises
-    NothingRefers if something is required.
+    None too if this run has copied them already.  Raises NothingRefers if something is
+    required and there is nothing.
     """
     known = run.referrers_brought.get((route, image.digest))
     found = None

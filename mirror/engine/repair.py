@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from mirror.effort import current_effort
 from mirror.engine.blob_copy import replace_blob
-from mirror.engine.concurrency import task_group
 from mirror.engine.manifest_copy import put_complete, put_once
 from mirror.engine.referrer_copy import add_to_list
 from mirror.engine.run_state import Run
+from mirror.engine.task_groups import task_group
 from mirror.engine.verification import Verification
 from mirror.errors import IntegrityError
 from mirror.image.digest import Digest

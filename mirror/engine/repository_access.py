@@ -60,7 +60,7 @@ class Clients(Protocol):
         """Have connections ready that will be needed soon."""
         ...
 
-    def hasten(self) -> None:
+    def shorten_deadlines(self) -> None:
         """Wait no longer than for a silence for any answer that carries no blob."""
         ...
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.engine.blob_transfer import Transfers
-from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger, Recall, nothing
 from mirror.engine.pair_processing import CopyProcessing, VerifyProcessing
@@ -16,6 +15,7 @@ from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Peers, Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
+from mirror.engine.task_groups import task_group
 from mirror.events import Emit, Event, PushedBack, Traffic
 from mirror.image.reference import Registry
 from mirror.mapping.grammar import Rule

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from anyio.abc import TaskGroup
 
-from mirror.engine.admission import Lane, lane_of
+from mirror.engine.admission import RegistryPair, registry_pair_of
 from mirror.engine.destination_state import DestinationState
 from mirror.engine.ledger import Recall
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Clients, Destination, Source
-from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork
+from mirror.engine.single_flight import FirstAlone, OneAtATime, SharedWork
 from mirror.engine.slots import Slots
 from mirror.events import Emit
 from mirror.image.digest import Digest
@@ -69,7 +69,7 @@ class Run:
         self.backoff = backoff
         self.recall = recall
         self.peers = peers
-        self._foreseen: Counter[Lane] = Counter()
+        self._foreseen: Counter[RegistryPair] = Counter()
         self.tasks = tasks
         self.rule_options = RuleOptions.of(options)
         """How mappings are carried out that do not say it themselves."""
@@ -77,7 +77,7 @@ class Run:
         self.listings = Listings(source, destination, tasks)
         self.contents: SharedWork[bool] = SharedWork(tasks)
         """Blobs and manifests on their way to a repository, and whether they had to be copied."""
-        self.first_uploads = OneFirst(lambda *key: self.known.home(*key) is not None)
+        self.first_uploads = FirstAlone(lambda *key: self.known.home(*key) is not None)
         """Lets the first upload of a blob to a registry go alone; the others then mount it."""
         self.tag_writers = OneAtATime()
         """Lets one writer at a time change a tag that is made of a digest."""
@@ -90,7 +90,7 @@ class Run:
 
     def prepare_connections(self, pair: Pair, requests: int) -> None:
         """Have connections ready for an image that leads to so many requests at once."""
-        lane = lane_of(pair)
+        lane = registry_pair_of(pair)
         if requests > self._foreseen[lane] and self.destination.writes:
             self._foreseen[lane] = requests
             self.clients.prepare_connections(lane[0], Side.SOURCE, requests)

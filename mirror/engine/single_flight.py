@@ -4,7 +4,7 @@ No class here keeps results: a call after the work has ended does it again, and 
 remember what is worth remembering.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -86,18 +86,23 @@ class SharedWork(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     async def do(
-        self, key: Hashable, work: Work[T], is_foreign: Callable[[Exception], bool] = _never
+        self,
+        key: Hashable,
+        work: Work[T],
+        is_other_callers_error: Callable[[Exception], bool] = _never,
     ) -> T:
         """Return the result of ``work``, or of the call under way for ``key``; see `do_all`."""
-        return (await self.do_all({key: work}, is_foreign))[0]
+        return (await self.do_all({key: work}, is_other_callers_error))[0]
 
     async def do_all(
-        self, works: Mapping[Hashable, Work[T]], is_foreign: Callable[[Exception], bool] = _never
+        self,
+        works: Mapping[Hashable, Work[T]],
+        is_other_callers_error: Callable[[Exception], bool] = _never,
     ) -> list[T]:
         """Return the results of several pieces side by side, in the order in which they end.
 
-        The first error ends the wait for all of them.  One that ``is_foreign``, since the
-        work of another caller failed for reasons of its own, has this caller's work tried.
+        The first error ends the wait for all of them, but for one that another caller's work
+        raised for reasons of its own (``is_other_callers_error``): then this caller's is tried.
         """
         waiter = _Waiter[T]()
         try:
@@ -107,7 +112,7 @@ class SharedWork(Generic[T]):
                 flight = await waiter.next()
                 if flight.error is None:
                     results.append(flight.result)
-                elif flight.key in own or not is_foreign(flight.error):
+                elif flight.key in own or not is_other_callers_error(flight.error):
                     raise flight.error
                 elif self._join(waiter, flight.key, works[flight.key]):
                     own.add(flight.key)
@@ -193,7 +198,7 @@ class _Waiter(Generic[T]):
         return flight
 
 
-class OneFirst:
+class FirstAlone:
     """Work of which one goes first, alone, and the others only once it has succeeded."""
 
     def __init__(self, is_done: Callable[..., bool]) -> None:
@@ -218,12 +223,17 @@ class OneAtATime:
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, anyio.Lock] = {}
+        self._users: Counter[Hashable] = Counter()
 
     @asynccontextmanager
     async def turn(self, *key: Hashable) -> AsyncIterator[None]:
         """Run the block alone, after those that came before."""
-        lock = self._locks.setdefault(key, anyio.Lock())
-        async with lock:
-            yield
-        if not lock.statistics().tasks_waiting:
-            self._locks.pop(key, None)
+        # The lock stays as long as one piece holds it or waits for it, so that all have the same.
+        self._users[key] += 1
+        try:
+            async with self._locks.setdefault(key, anyio.Lock()):
+                yield
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]

@@ -14,9 +14,9 @@ from functools import partial
 from anyio.abc import TaskGroup
 
 from mirror.effort import current_effort
-from mirror.engine.concurrency import task_group
 from mirror.engine.referrer_copy import wanted_referrers
 from mirror.engine.run_state import Route, Run
+from mirror.engine.task_groups import task_group
 from mirror.errors import Differs, IntegrityError, MirrorError, NotFound, Unsupported, placed
 from mirror.events import Condition, Difference, ImageSettled, Status
 from mirror.image.digest import Digest

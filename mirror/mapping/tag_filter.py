@@ -2,8 +2,7 @@
 
     listed -include, not exclude, semver--> covered --newest--> chosen, and pinned ones besides
 
-Pure: the tags are given.  What was created last is for a registry to say, see
-`Choice.by_creation`.
+Pure: the tags are given.  What was created last is for a registry to say.
 """
 
 import fnmatch

@@ -1,6 +1,7 @@
-"""What ``*`` stands for: rules for many images become rules for one, then pairs.
+"""How ``*`` becomes repositories and tags: which names of a list it matches.
 
-Pure: the catalog and the tag lists are given.  `mirror.mapping.grammar` has
+Rules for many images become rules for one, then pairs.  Pure: the catalog and the tag lists
+are given, read by `mirror.engine.expansion`.  `mirror.mapping.grammar` has
 checked that source and target fit each other.
 """
 

@@ -30,11 +30,11 @@ from mirror.place import Side
 from mirror.registry.backoff import Backoff
 from mirror.registry.blob_reader import BlobReader, read
 from mirror.registry.capabilities import Capabilities
-from mirror.registry.connection_budget import ConnectionBudget
 from mirror.registry.error_context import ErrorContext
 from mirror.registry.fanout import Chunks, FanOut
 from mirror.registry.pagination import names
 from mirror.registry.parallel_download import WORTHWHILE, ParallelDownload
+from mirror.registry.spare_connections import ConnectionBudget
 from mirror.registry.uploads import Uploads
 from mirror.wire.download import Download
 from mirror.wire.error_response import ERROR_LIMIT, failure
@@ -206,7 +206,7 @@ class Client:
 
     @contextmanager
     def reading(self, blob: Descriptor) -> Iterator[None]:
-        """Tell every error out of the chunks of `read` where it happened."""
+        """Add the place to every error raised while chunks of `read` are consumed."""
         with self._work.doing("reading the blob", str(blob.digest)):
             try:
                 yield

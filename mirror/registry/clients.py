@@ -20,12 +20,12 @@ from mirror.registry.authorizing import Authorizing
 from mirror.registry.backoff import Backoff
 from mirror.registry.capabilities import Capabilities
 from mirror.registry.client import Client
-from mirror.registry.connection_budget import ConnectionBudget, SlotLender, SlotSource
 from mirror.registry.endpoint import Endpoint
 from mirror.registry.fanout import FanOut
 from mirror.registry.folders import Folders
 from mirror.registry.pagination import repositories
 from mirror.registry.retrying import Pushed, Retrying
+from mirror.registry.spare_connections import ConnectionBudget, SlotLender, SlotSource
 from mirror.registry.tls import TlsContexts
 from mirror.registry.transport import Transport
 from mirror.wire.listing import Listing, PagedNames
@@ -99,10 +99,10 @@ class RegistryClients:
         finally:
             await self._folders.close()
 
-    def hasten(self) -> None:
+    def shorten_deadlines(self) -> None:
         """Wait no longer than for a silence for any answer that carries no blob."""
         for transport in self._transports.values():
-            transport.hasten()
+            transport.shorten_deadlines()
 
     def client(self, repository: Repository, side: Side) -> Client:
         """Return the client of a repository, as one side of a copy sees it."""
@@ -152,7 +152,7 @@ class RegistryClients:
         endpoint.prepare_connections(min(connections, self._options.limit_at(registry.host)))
 
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
-        """Return a page of a source registry's repositories; see `ListCatalog`."""
+        """Return a page of a source registry's repositories."""
         if registry.is_local:
             return PagedNames(await self._folders.catalog(registry, below))
         login = self._login(registry, Side.SOURCE)

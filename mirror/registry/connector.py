@@ -42,7 +42,7 @@ def session(connector: "Connector", **options: Any) -> aiohttp.ClientSession:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Tells a kept connection that was gone from one that broke."""
+    """Tells a kept connection that the server had closed from one that broke in use."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

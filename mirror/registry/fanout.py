@@ -61,7 +61,7 @@ class FanOut:
             shared = self._shared[key] = _Shared(open_at, self._grace)
             shared.over = partial(self._forget, key, shared)
             shared.held = self._hold
-        return _Tap(shared, open_at)
+        return _Reader(shared, open_at)
 
     def distrust(self, repository: Repository, digest: Digest) -> None:
         """Close a reading to further readers, since its bytes were not the blob's."""
@@ -91,7 +91,7 @@ class _Shared:
         self.held: Callable[[int], object] = lambda _: None
         """Called with how many bytes more, or less, are kept for who joins."""
         self._grace = grace
-        self._taps: dict[_Tap, None] = {}
+        self._taps: dict[_Reader, None] = {}
         self._turn = anyio.Lock(fast_acquire=True)
         self._ended = False
         self._head_size = 0
@@ -102,17 +102,17 @@ class _Shared:
             self.head = None
             self.held(-self._head_size)
 
-    def join(self, tap: "_Tap") -> None:
+    def join(self, tap: "_Reader") -> None:
         self._taps[tap] = None
 
-    async def leave(self, tap: "_Tap") -> None:
+    async def leave(self, tap: "_Reader") -> None:
         """Take no further part; the last one out gives the connection back."""
         if self._taps.pop(tap, tap) is None:
             tap.room.set()
             if not self._taps:
                 await self._close()
 
-    async def next(self, tap: "_Tap") -> bytes | None:
+    async def next(self, tap: "_Reader") -> bytes | None:
         """Return the next chunk for this reader, b"" at the end; None if it is on its own now."""
         async with self._turn:
             if tap.store:
@@ -123,7 +123,7 @@ class _Shared:
                 return b""
             return await self._pull(tap)
 
-    async def _pull(self, tap: "_Tap") -> bytes:
+    async def _pull(self, tap: "_Reader") -> bytes:
         whole = False
         try:
             await self._wait_for_the_slow(tap)
@@ -144,7 +144,7 @@ class _Shared:
         self._remember(chunk)
         return chunk
 
-    async def _wait_for_the_slow(self, tap: "_Tap") -> None:
+    async def _wait_for_the_slow(self, tap: "_Reader") -> None:
         for other in [one for one in self._taps if one is not tap]:
             if other.behind > _BEHIND_LIMIT:
                 with anyio.move_on_after(self._grace):
@@ -170,7 +170,7 @@ class _Shared:
         await self._chunks.aclose()
 
 
-class _Tap:
+class _Reader:
     """One reader's part in a shared reading."""
 
     def __init__(self, shared: _Shared, open_at: Open) -> None:

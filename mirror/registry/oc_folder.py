@@ -85,6 +85,9 @@ class OcFolder:
 def repositories(base: Path) -> Iterator[str]:
     """Give the repositories of such a folder, in lexical order."""
     root = base / "v2"
-    for path in sorted(root.rglob("manifests")):
-        if path.is_dir():
-            yield str(path.parent.relative_to(root))
+    # A folder of that name that holds only folders is a part of a repository's own path.
+    yield from sorted(
+        str(path.parent.relative_to(root))
+        for path in root.rglob("manifests")
+        if path.is_dir() and any(not entry.is_dir() for entry in path.iterdir())
+    )

@@ -12,8 +12,8 @@ from typing import Protocol, Self
 import anyio
 
 from mirror.errors import MirrorError, RegistryError
-from mirror.registry.connection_budget import ConnectionBudget
 from mirror.registry.fanout import Chunks
+from mirror.registry.spare_connections import ConnectionBudget
 
 # Bytes of a piece: large enough that its request is small beside it, small enough to keep
 # as many of them in memory as there are connections to a blob.

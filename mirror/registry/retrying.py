@@ -48,10 +48,10 @@ class Retrying:
     def send(self, request: Request) -> "_Retried":
         """Send a request until it is answered for good; see `mirror.wire.message.Send`.
 
-        The last reply or error is the one that counts, and no error of a request
-        that can be repeated is worth another attempt.  What is not repeatable is
-        sent once: its upload starts again higher up.  Raises Unreachable, at
-        once, while the host is dead.
+        The last reply or error is the one that counts.  Errors of repeatable requests are
+        raised as not retryable: their retries were spent here.  Other requests are sent
+        once; the caller starts the upload again.  Raises Unreachable at once while the
+        host is dead.
         """
         return _Retried(self, request)
 

@@ -21,8 +21,8 @@ from mirror import __version__
 from mirror.errors import Dropped, MirrorError, NetworkError, RegistryError, Truncated, Untrusted
 from mirror.events import Emit, RequestSent
 from mirror.options import Timeouts
-from mirror.registry.answer_time import AnswerTime
 from mirror.registry.connector import GONE, Connector, Opened, session
+from mirror.registry.response_deadlines import AnswerTime
 from mirror.registry.tls import TlsContexts
 from mirror.wire.message import Reply, Request
 from mirror.wire.proxy import Proxies
@@ -116,13 +116,13 @@ class Transport:
         finally:
             self._opening[place] -= 1
 
-    def hasten(self) -> None:
+    def shorten_deadlines(self) -> None:
         """Give up every answer, but those that carry blobs, that is not complete soon.
 
         Those that are waited for now, and later ones, may take as long as a silence may
         last, and raise DeadlinePassed then.
         """
-        self.answers.hasten()
+        self.answers.shorten_deadlines()
 
     def send(self, request: Request) -> "Exchange":
         """Send a request to its absolute address; see `mirror.wire.message.Send`.
@@ -210,7 +210,7 @@ class Exchange:
             self._end(error)
 
     def give_up(self) -> None:
-        """See `mirror.registry.answer_time.PendingAnswer`."""
+        """See `mirror.registry.response_deadlines.PendingAnswer`."""
         if self._response is not None:
             self._response.close()
         elif self._task is not None:

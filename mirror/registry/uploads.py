@@ -77,7 +77,7 @@ class Uploads:
                         continue
                     raise self._known.judge_refusal(reply.status, upload, await refusal(reply))
 
-    def too_early(self, upload: Upload) -> NoReturn:
+    def raise_early_answer(self, upload: Upload) -> NoReturn:
         """Raise the error of a registry that said to have a blob before it was sent."""
         with self._context.doing("writing the blob", str(upload.digest)):
             raise RegistryError("the answer came before the blob was sent", retryable=True)
@@ -91,7 +91,7 @@ class Uploads:
             async with self._send(request) as reply:
                 return upload.stood(reply)
 
-    def give_up(self, upload: Upload) -> NoReturn:
+    def raise_stalled(self, upload: Upload) -> NoReturn:
         """Raise the NetworkError of an upload whose bytes are not taken any more."""
         with self._context.doing("writing the blob", str(upload.digest)):
             raise NetworkError("nothing moved any more")

@@ -112,6 +112,16 @@ class Upload:
         left = self.size - self._sent
         return min(left, self._strategy.chunk) if self._strategy.method is Method.CHUNKED else left
 
+    @property
+    def requests_needed(self) -> int:
+        """How many requests bring the blob if nothing fails, the one that opens it included."""
+        match self._strategy.method:
+            case Method.CHUNKED if self.size:
+                return 2 + -(-self.size // self._strategy.chunk)
+            case Method.STREAMED if self.size:
+                return 3
+        return 2
+
     def sending(self, body: AsyncIterable[bytes] | bytes) -> Request:
         """Ask to take the next piece, or to close the session after the last."""
         length = self.piece

@@ -127,6 +127,21 @@ def test_after_the_close_what_was_sent_comes_to_its_end_and_nothing_else_is_sent
     assert ("d.io/a:1" in world.there) is (outcome == "deferred")
 
 
+def test_nothing_is_deleted_after_the_close() -> None:
+    world = with_tags({"1": "x"})
+
+    async def work(run: Run) -> None:
+        usages = Usages(run.destination, run.listings, run.tasks)
+        deletion = Deletion(run.source, run.destination, usages, run.emit)
+        deletion.close()
+        await deletion.delete([TagDeletion(Reference(A, "1"), RULE, ())])
+
+    world.run(work, Options())
+
+    assert world.pruned() == [("d.io/a:1", "deferred")]
+    assert "d.io/a:1" in world.there
+
+
 ARM = Platform("linux", "arm64")
 TAGS = [str(number) for number in range(5)]
 

@@ -15,9 +15,9 @@ def state(*, writes: bool = True, **options: bool) -> DestinationState:
 
 
 def origin(
-    known: DestinationState, source: Repository, destination: Repository, *, look: bool = False
+    known: DestinationState, source: Repository, destination: Repository, *, may_exist: bool = False
 ) -> Repository | None:
-    return known.mount_source(source, destination, BLOB, look=look)
+    return known.mount_source(source, destination, BLOB, may_exist=may_exist)
 
 
 def test_a_blob_is_mounted_from_where_it_was_seen_first() -> None:
@@ -34,7 +34,7 @@ def test_a_source_in_the_same_registry_is_a_place_to_mount_from() -> None:
 
 
 def test_nobody_having_looked_the_mount_is_the_look() -> None:
-    assert origin(state(), SOURCE, A, look=True) == A
+    assert origin(state(), SOURCE, A, may_exist=True) == A
     assert origin(state(), SOURCE, A) is None
 
 
@@ -53,7 +53,7 @@ def test_a_registry_that_refuses_to_look_by_mounting_still_mounts() -> None:
     known = state()
     for _ in range(5):
         known.mount_refused(A, A)
-    assert origin(known, SOURCE, A, look=True) is None
+    assert origin(known, SOURCE, A, may_exist=True) is None
     assert known.needs_look(A)
 
     known.add_blob(A, BLOB)

@@ -116,9 +116,18 @@ async def test_an_image_with_what_refers_to_it(
     await forecast_and_run(source, target, "S/a:1=T/a", referrers=True)
 
 
-@pytest.mark.parametrize("deletes_tags", [True, False])
+@pytest.mark.parametrize("chunk", [None, 30, 100])
+async def test_blobs_in_chunks_and_an_empty_one(
+    source: EmbeddedRegistry, target: EmbeddedRegistry, chunk: int | None
+) -> None:
+    blobs = [Blob(b"", "application/x"), layer("s", 100), layer("t", 20)]
+    put(source.store, "a", Blob(b"{}", CONFIG), blobs, "1")
+
+    await forecast_and_run(source, target, "S/a:1=T/a", chunk_size=chunk)
+
+
 async def test_tags_that_have_left_their_source(
-    source: EmbeddedRegistry, target: EmbeddedRegistry, deletes_tags: bool
+    source: EmbeddedRegistry, target: EmbeddedRegistry
 ) -> None:
     for tag in "123":
         simple(target, "a", tag, f"x{tag}")

@@ -342,7 +342,7 @@ def known(path: Path) -> set[str]:
 def test_what_is_lent_is_all_of_a_repository_and_of_no_other(path: Path) -> None:
     filled(path)
     with opened(path) as ledger:
-        memory = ledger.lend([PLACE.repository])
+        memory = ledger.hand_out([PLACE.repository])
 
     assert memory == {(str(place), ""): Remembered("s.io/a:1", ONE, ONE, True, False)
                       for place in MINE}  # fmt: skip
@@ -351,7 +351,7 @@ def test_what_is_lent_is_all_of_a_repository_and_of_no_other(path: Path) -> None
 def test_what_was_lent_and_not_given_back_is_forgotten(path: Path) -> None:
     filled(path)
     with opened(path) as ledger:
-        ledger.lend([PLACE.repository, OTHERS[0].repository])
+        ledger.hand_out([PLACE.repository, OTHERS[0].repository])
         ledger.give_back([OTHERS[0].repository])
 
     assert known(path) == set(map(str, OTHERS))
@@ -360,7 +360,7 @@ def test_what_was_lent_and_not_given_back_is_forgotten(path: Path) -> None:
 def test_what_is_lent_is_noted_before_anybody_can_change_it(path: Path) -> None:
     filled(path)
     ledger = opened(path)
-    ledger.lend([PLACE.repository])  # and the process is killed
+    ledger.hand_out([PLACE.repository])  # and the process is killed
 
     assert known(path) == set(map(str, OTHERS))
 
@@ -368,7 +368,7 @@ def test_what_is_lent_is_noted_before_anybody_can_change_it(path: Path) -> None:
 def test_what_was_given_back_is_believed(path: Path) -> None:
     filled(path)
     with opened(path) as ledger:
-        ledger.lend([PLACE.repository])
+        ledger.hand_out([PLACE.repository])
         ledger.take(DestinationChanging(MINE[1]))
         ledger.give_back([PLACE.repository])
 
@@ -380,4 +380,4 @@ def test_nothing_is_lent_of_a_ledger_that_cannot_be_read(path: Path) -> None:
     with sqlite3.connect(path) as file:
         file.execute("UPDATE verified SET digest = 'x' WHERE destination = ?", (str(PLACE),))
     with opened(path) as ledger:
-        assert (str(PLACE), "") not in ledger.lend([PLACE.repository])
+        assert (str(PLACE), "") not in ledger.hand_out([PLACE.repository])

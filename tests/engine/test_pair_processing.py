@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from mirror.effort import current_effort
-from mirror.engine.extra_tags import ExtraTags
+from mirror.engine.destination_only_tags import ExtraTags
 from mirror.engine.pair_processing import PairProcessing
 from mirror.engine.run_state import Run
 from mirror.errors import Bug, DeadlinePassed, Denied, MirrorError, QuotaUsed

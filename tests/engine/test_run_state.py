@@ -7,13 +7,13 @@ import anyio
 import pytest
 
 from mirror.engine.blob_transfer import Transfers
-from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination
 from mirror.engine.ledger import nothing
 from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
+from mirror.engine.task_groups import task_group
 from mirror.events import Traffic
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository

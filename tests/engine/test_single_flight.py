@@ -5,7 +5,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from mirror.effort import Effort, effort_of, note_attempts
-from mirror.engine.single_flight import OneAtATime, OneFirst, SharedWork, SingleFlight
+from mirror.engine.single_flight import FirstAlone, OneAtATime, SharedWork, SingleFlight
 from mirror.errors import MirrorError
 
 
@@ -158,7 +158,7 @@ async def test_how_hard_work_was_is_known_to_all_who_waited() -> None:
 async def test_one_goes_first_and_the_others_only_once_it_has_succeeded() -> None:
     done, running, most = set[str](), 0, list[int]()
     first_fails = [True, False, False, False]
-    gate = OneFirst(lambda key: key in done)
+    gate = FirstAlone(lambda key: key in done)
 
     async def upload(tasks: TaskGroup, fails: bool) -> None:
         nonlocal running
@@ -194,6 +194,24 @@ async def test_only_one_writes_at_a_time() -> None:
     async with anyio.create_task_group() as tasks:
         for key in "aabba":
             tasks.start_soon(write, key)
+
+
+async def test_one_that_comes_while_the_last_that_waited_writes_waits_too() -> None:
+    turns, running, most = OneAtATime(), 0, 0
+
+    async def write(tasks: TaskGroup, *then: str) -> None:
+        nonlocal running, most
+        async with turns.turn("a"):
+            running += 1
+            most = max(most, running)
+            if then:
+                tasks.start_soon(write, tasks, *then[1:])
+            await settle()
+            running -= 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write, tasks, "while the first writes", "while the second does")
+    assert most == 1
 
 
 async def test_of_several_pieces_each_is_done_once_and_all_are_waited_for() -> None:

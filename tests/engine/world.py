@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 
 from mirror.engine.blob_transfer import BlobArrival, Transfers
-from mirror.engine.concurrency import task_group
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Recall, nothing
 from mirror.engine.pair_processing import CopyProcessing
@@ -16,6 +15,7 @@ from mirror.engine.repository_access import Destination, Source
 from mirror.engine.run_state import Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
+from mirror.engine.task_groups import task_group
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Event, ImageSettled, Landing, PruneSettled, Traffic
 from mirror.image.digest import Digest
@@ -439,7 +439,7 @@ class WorldClients:
     def prepare_connections(self, registry: Registry, side: Side, connections: int) -> None:
         pass
 
-    def hasten(self) -> None:
+    def shorten_deadlines(self) -> None:
         pass
 
 

@@ -11,8 +11,8 @@ from mirror.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from mirror.image.reference import Reference, Repository
 from mirror.place import Side
 from mirror.registry.client import Client
-from mirror.registry.connection_budget import ConnectionBudget, SlotLender
 from mirror.registry.fanout import FanOut
+from mirror.registry.spare_connections import ConnectionBudget, SlotLender
 from mirror.wire.message import Reply
 from tests.registry.scripted import Scripted, answer
 

@@ -57,3 +57,13 @@ def test_repositories_are_listed_however_deep_they_are(tmp_path: Path) -> None:
 
     assert sorted(repositories(tmp_path)) == ["a", "a/b", "a/c/d", "b"]
     assert list(repositories(tmp_path / "elsewhere")) == []
+
+
+def test_repositories_are_given_in_order_and_a_folder_named_manifests_is_none(
+    tmp_path: Path,
+) -> None:
+    names = ["a/b", "a", "b/manifests"]
+    for name in names:
+        OcFolder(tmp_path, name).put("v1", manifest(1))
+
+    assert list(repositories(tmp_path)) == sorted(names)

@@ -21,9 +21,9 @@ from mirror.image.manifest import Descriptor
 from mirror.image.reference import Registry, Repository
 from mirror.place import Side
 from mirror.registry.client import Client
-from mirror.registry.connection_budget import ConnectionBudget, SlotLender
 from mirror.registry.fanout import Chunks
 from mirror.registry.parallel_download import PIECE, ParallelDownload
+from mirror.registry.spare_connections import ConnectionBudget, SlotLender
 from mirror.registry.tls import TlsContexts
 from mirror.registry.transport import Transport
 from mirror.wire.message import Reply, Request

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirror.engine.extra_tags import ExtraTags
+from mirror.engine.destination_only_tags import ExtraTags
 from mirror.engine.run_state import Run
 from mirror.errors import Denied, MirrorError, NotFound
 from mirror.events import ImageSettled, ImagesFound, Status

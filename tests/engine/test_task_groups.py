@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from mirror.engine.concurrency import finish_soon
+from mirror.engine.task_groups import finish_soon
 
 
 async def test_the_work_is_done_and_its_errors_come_out_as_themselves() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.image.reference import Registry
-from mirror.registry.connection_budget import ConnectionBudget, SlotLender
+from mirror.registry.spare_connections import ConnectionBudget, SlotLender
 
 HERE, THERE = Registry("a.io"), Registry("b.io")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from mirror.engine.concurrency import task_group
 from mirror.engine.run_state import Run
+from mirror.engine.task_groups import task_group
 from mirror.engine.verification import differs
 from mirror.errors import MirrorError, NotFound
 from mirror.events import Condition, Difference, Emit, ImageSettled, ImagesFound, Status

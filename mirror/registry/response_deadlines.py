@@ -33,22 +33,22 @@ class AnswerTime:
         self._seconds = max(limits.answer, limits.stall)
         self._until: dict[PendingAnswer, float] = {}
         self._late: set[PendingAnswer] = set()
-        self._hastened = False
+        self._shortened = False
         self._timer: asyncio.TimerHandle | None = None
         often = min(self._seconds, limits.stall, limits.commit) / _LOOKS
         self._often = min(max(often, _MOST_OFTEN), _LEAST_OFTEN)
 
     def begin(self, waiting: PendingAnswer, *, begins_late: bool) -> None:
-        """Begin to wait for an answer, which may begin as late as that to a commit."""
+        """Start the deadline of an answer; one that ``begins_late`` has the commit timeout."""
         loop = asyncio.get_running_loop()
         seconds = self._limits.commit if begins_late else self._seconds
-        self._until[waiting] = loop.time() + (self._limits.stall if self._hastened else seconds)
+        self._until[waiting] = loop.time() + (self._limits.stall if self._shortened else seconds)
         if self._timer is None:
             self._timer = loop.call_later(self._often, self._look)
 
     def answered(self, waiting: PendingAnswer) -> None:
         """Bound what is left of an answer that was allowed to begin late."""
-        if not self._hastened:
+        if not self._shortened:
             self._until[waiting] = asyncio.get_running_loop().time() + self._seconds
 
     def end(self, waiting: PendingAnswer) -> None:
@@ -64,16 +64,16 @@ class AnswerTime:
         """
         late = waiting in self._late
         self._late.discard(waiting)
-        if self._hastened and (late or silent):
+        if self._shortened and (late or silent):
             # Another attempt would only be silent as long.
             return DeadlinePassed(f"{place} had not answered in full when the deadline came")
         if late:
             return TooSlow(f"{place} did not answer in full within {self._seconds:g} s")
         return error
 
-    def hasten(self) -> None:
+    def shorten_deadlines(self) -> None:
         """Wait for no answer longer than for a silence, from now on."""
-        self._hastened = True
+        self._shortened = True
         if not self._until:
             return
         soon = asyncio.get_running_loop().time() + self._limits.stall
