@@ -41,6 +41,8 @@ are values: what is learnt of one after it was raised makes another, by `MirrorE
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from pathlib import Path
+from traceback import extract_tb
 from typing import ClassVar, Self, TypedDict, Unpack
 
 from mirror.exit_code import ExitCode
@@ -311,6 +313,15 @@ class Bug(MirrorError):
 
     category = "unsupported"
     hint = "This is a fault of mirror itself; please report it with what it says here."
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Return what an unexpected error amounts to, with the line that raised it."""
+        frames = extract_tb(error.__traceback__)
+        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        bug = cls(f"{type(error).__name__}: {error}{where}")
+        bug.__cause__ = error
+        return bug
 
 
 class DigestMismatch(IntegrityError):

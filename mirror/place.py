@@ -1,4 +1,4 @@
-"""Where something happened: on which side of a copy, with what, at which attempt."""
+"""Where something happened: on which side of a copy, with what, and what was attempted."""
 
 from dataclasses import dataclass
 from enum import StrEnum

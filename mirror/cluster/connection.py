@@ -13,7 +13,8 @@ from distributed import Client, LocalCluster, Security
 import mirror
 from mirror.errors import UsageError
 
-# Seconds in which a scheduler must answer, and in which a worker must have come.
+# Seconds in which a scheduler must answer, and in which a worker must have come: one that is
+# started on demand has to load first.
 _CONNECT_TIMEOUT = 10.0
 _WORKER_TIMEOUT = 60.0
 # Seconds that closing may take.

@@ -43,12 +43,13 @@ from mirror.image.reference import Reference, Repository, shared
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 
-# Seconds that workers have to end in good order when the run is interrupted.
+# Seconds that workers have to end in good order when the run is interrupted: a run of its own
+# has five, and their last news must come back.
 _GRACE = 8.0
 # Seconds between looks at what sends no message: workers that are gone, news that do not come.
 _LOOK = 2.0
-# Seconds for which there may be no worker at all.
-_ALONE = 120.0
+# Seconds for which there may be no worker at all: others may be starting.
+_NO_WORKER_TIMEOUT = 120.0
 _OPEN = (
     "Use a scheduler with TLS (tls://), or let workers find their own: in files at the usual "
     "places, or with --authfile at the same path on each of them."
@@ -112,8 +113,8 @@ class _ClusterRun:
         self._verifying = verifying
         self._ends = ends
         self._tracker = UnitTracker(options, self._emit, traffic, over=self._over)
-        self._post = Replies(client, self._tracker, logins)
-        self._unbrought: list[Reference] = []
+        self._replies = Replies(client, self._tracker, logins)
+        self._not_copied: list[Reference] = []
         """What was not brought to where it belongs."""
         self._news: deque[UnitNews] = deque()
         self._ended: deque[tuple[Unit, MirrorError | None]] = deque()
@@ -158,7 +159,7 @@ class _ClusterRun:
         async with self._here(writes=not self._options.dry_run) as run:
             if plan is not None and isinstance(run.destination, DryRunDestination):
                 run.destination.plan = plan
-            await PruneProcessing(run, self._unbrought).carry_out(rules)
+            await PruneProcessing(run, self._not_copied).carry_out(rules)
 
     @property
     def _ends_early(self) -> bool:
@@ -192,8 +193,8 @@ class _ClusterRun:
 
     async def _carry_out_units(self) -> None:
         async with task_group() as tasks:
-            tasks.start_soon(self._post.deliver)
-            tasks.start_soon(self._mind)
+            tasks.start_soon(self._replies.deliver)
+            tasks.start_soon(self._watch_workers)
             if self._ends is not None:
                 tasks.start_soon(self._close_at, self._ends)
             await self._carry_on(tasks)
@@ -269,9 +270,9 @@ class _ClusterRun:
             else:
                 self._tracker.finished(unit, anyio.current_time())
         self._may_have_room |= self._tracker.close(anyio.current_time())
-        self._post.collect()
+        self._replies.collect()
 
-    async def _mind(self) -> None:
+    async def _watch_workers(self) -> None:
         """Look from time to time whether there are workers."""
         last_seen = anyio.current_time()
         while True:
@@ -280,9 +281,9 @@ class _ClusterRun:
             self._tracker.present(workers)
             if workers:
                 last_seen = anyio.current_time()
-            elif anyio.current_time() - last_seen > _ALONE:
+            elif anyio.current_time() - last_seen > _NO_WORKER_TIMEOUT:
                 self._broken = NetworkError(
-                    f"there has been no worker for {_ALONE:.0f} s",
+                    f"there has been no worker for {_NO_WORKER_TIMEOUT:.0f} s",
                     hint="Start workers and run again: only what is left is done.",
                 )
             self._may_have_room = True
@@ -312,9 +313,9 @@ class _ClusterRun:
     def _emit(self, event: Event) -> None:
         if isinstance(event, ImageSettled):
             self._failed = self._failed or event.status is Status.FAILED
-            unbrought = event.status in (Status.FAILED, Status.DEFERRED)
-            if unbrought and isinstance(event.destination, Reference):
-                self._unbrought.append(event.destination)
+            not_copied = event.status in (Status.FAILED, Status.DEFERRED)
+            if not_copied and isinstance(event.destination, Reference):
+                self._not_copied.append(event.destination)
             self._catalogs.settled(event)
         self._emit_all(event)
 
@@ -336,7 +337,7 @@ def _failure(error: BaseException) -> MirrorError:
             f"{error.allowed_failures + 1} workers were lost one after the other that did this",
             hint="Their own logs say more; too little memory ends workers.",
         )
-    return Bug(f"{type(error).__name__}: {error}")
+    return Bug.of(error)
 
 
 def _destinations(unit: Unit) -> set[Repository]:

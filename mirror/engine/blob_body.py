@@ -113,9 +113,9 @@ class WholeBody:
 class StreamedBody:
     """The bytes of a blob for an upload; an async context manager that owns the reading.
 
-    This is the hot path: one generator and one hash update per chunk
-    (`benchmarks/single.py`).  A mismatch is raised in place of the last chunk, so
-    the upload that reads from here is torn down and can never be committed;
+    This is the hot path: one generator here, one in `mirror.registry.blob_reader`, and one
+    hash update per chunk (`benchmarks/single.py`).  A mismatch is raised in place of the last
+    chunk, so the upload that reads from here is torn down and can never be committed;
     ``error`` then says why, whatever the upload makes of it.
 
     ``scope`` is set for each write: it is cancelled when a chunk that was given is

@@ -189,7 +189,7 @@ class Deletion:
             if not one.begun:
                 self._settle(one, PruneStatus.DEFERRED)
 
-    def abandon(self) -> None:
+    def cancel_pending(self) -> None:
         """Tell of all that has not come to its end."""
         for one in self._known.values():
             self._settle(one, PruneStatus.DEFERRED)

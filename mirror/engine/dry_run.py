@@ -81,8 +81,8 @@ class DryRunDestination(Destination):
 
     Requests are those of a run in which nothing fails: those of an upload for a blob, POST for
     a mount, one PUT for a manifest, GET and PUT for a list of referrers, DELETE.  What cannot
-    be known is not in it: a registry that mounts nothing or deletes digests only, and blobs
-    that are read over several connections.
+    be known is not in it: a registry that mounts nothing or deletes digests only, blobs
+    that are read over several connections, or once for several destinations.
     """
 
     writes = False

@@ -16,7 +16,7 @@ from mirror.image.reference import Reference, Repository
 from mirror.image.referrers_index import is_digest_tag
 from mirror.place import Place, Side
 
-# Times a manifest is put again that the registry found incomplete.
+# Times a manifest is put again that the registry found incomplete: it has 15 seconds in all.
 _REPAIRS = 4
 _NOT_SPARSE = "The registry wants every child that an index names: leave out --keep-manifest-list."
 

@@ -81,7 +81,7 @@ class PairProcessing(ABC, Generic[_I]):
                     await self.conclude()
                     beside.cancel_scope.cancel()
         finally:
-            self.abandon()
+            self.cancel_pending()
 
     def emit(self, event: Event) -> None:
         """Emit an event; a failure ends the run if that was asked for."""
@@ -110,7 +110,7 @@ class PairProcessing(ABC, Generic[_I]):
         self.run.clients.shorten_deadlines()
         self.emit(AdmissionClosed(deferred))
 
-    def abandon(self) -> None:
+    def cancel_pending(self) -> None:
         """Settle everything that is not settled yet as deferred."""
         self.defer()
         for image in list(self._images):
@@ -141,7 +141,7 @@ class PairProcessing(ABC, Generic[_I]):
         except MirrorError as error:
             return Status.FAILED, error
         except Exception as error:  # noqa: BLE001 - one image's bug is no other image's
-            return Status.FAILED, Bug(f"{type(error).__name__}: {error}")
+            return Status.FAILED, Bug.of(error)
 
     def _settle(self, image: _I, status: Status, error: MirrorError | None = None) -> None:
         """Emit the outcome of an image, unless it was emitted before."""
@@ -193,10 +193,10 @@ class CopyProcessing(PairProcessing[ImageCopy]):
         super().defer()
         self._pruner.defer()
 
-    def abandon(self) -> None:
+    def cancel_pending(self) -> None:
         """See `PairProcessing`."""
-        super().abandon()
-        self._pruner.abandon()
+        super().cancel_pending()
+        self._pruner.cancel_pending()
 
     def _claims(self, destination: Reference) -> bool:
         return self.admission.claims(destination)

@@ -132,10 +132,10 @@ class Pruner:
                 self._settle(str(group.rule.target), group.rule, PruneStatus.DEFERRED)
         self._deletion.close()
 
-    def abandon(self) -> None:
+    def cancel_pending(self) -> None:
         """Tell of everything that has not come to its end as deferred."""
         self.defer()
-        self._deletion.abandon()
+        self._deletion.cancel_pending()
 
     def _grouped(self) -> list[_Group]:
         """Put together what each mapping covers, wherever it leads; only once."""

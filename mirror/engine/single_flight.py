@@ -204,17 +204,16 @@ class FirstAlone:
     def __init__(self, is_done: Callable[..., bool]) -> None:
         """``is_done`` says of a key whether one has succeeded."""
         self._is_done = is_done
-        self._locks: dict[Hashable, anyio.Lock] = {}
+        self._alone = OneAtATime()
 
     @asynccontextmanager
     async def turn(self, *key: Hashable) -> AsyncIterator[None]:
         """Run the block first, alone; or beside others, once another has been first."""
         if not self._is_done(*key):
-            async with self._locks.setdefault(key, anyio.Lock()):
+            async with self._alone.turn(*key):
                 if not self._is_done(*key):
                     yield
                     return
-            self._locks.pop(key, None)
         yield
 
 

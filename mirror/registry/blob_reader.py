@@ -75,7 +75,7 @@ class BlobReader:
                             chunk, skip = chunk[skip:], max(0, skip - len(chunk))
                             if not chunk:
                                 continue  # an empty chunk would be the end to the reader
-                        download.took(len(chunk))
+                        download.advance(len(chunk))
                         yield chunk
                 self._check_complete()
             except (RegistryError, Truncated) as error:
@@ -95,7 +95,7 @@ class BlobReader:
 
     async def _understand(self, reply: Reply) -> int | None:
         """Return how many bytes to pass over; None to ask again."""
-        if self._download.turns(reply):
+        if self._download.wants_retry(reply):
             return None
         if reply.status not in _UNDERSTOOD:
             # What a registry signs for somewhere else does not last.

@@ -6,7 +6,7 @@ from mirror.errors import MirrorError, RegistryError, SessionLost, UploadCorrupt
 from mirror.events import Emit, QuotaSeen
 from mirror.wire.message import Reply
 from mirror.wire.pull_quota import PullQuota
-from mirror.wire.retry_policy import passes
+from mirror.wire.retry_policy import is_transient
 from mirror.wire.upload import Upload
 from mirror.wire.upload_strategy import UploadStrategy
 
@@ -42,7 +42,7 @@ class Capabilities:
             return UploadCorrupted(error.message)
         other = upload.strategy.after_refusal(status, upload.size)
         if other is None:
-            return error.but(retryable=error.retryable or passes(status))
+            return error.but(retryable=error.retryable or is_transient(status))
         strategy = self.strategy
         if upload.strategy in (
             strategy,

@@ -17,7 +17,7 @@ from mirror.registry.backoff import Backoff
 from mirror.registry.retrying import Pushed, Retrying
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.redirect import origin
-from mirror.wire.retry_policy import passes
+from mirror.wire.retry_policy import is_transient
 
 OpenAhead = Callable[[str, int], None]
 """Has so many connections to an address stand ready, without waiting for them."""
@@ -97,7 +97,7 @@ class Endpoint:
                     raise
                 seconds = self._backoff.wait_after(attempt)
             else:
-                if not passes(reply.status):
+                if not is_transient(reply.status):
                     return base
                 seconds = self._backoff.wait_after(attempt, reply)
             await self._backoff.sleep(seconds)

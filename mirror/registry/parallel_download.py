@@ -95,12 +95,12 @@ class ParallelDownload:
         """Read up to the first piece; b"" once that is reached, or at the end of all."""
         if not self._pieces:
             chunk = await anext(reading, b"")
-            self._parallelism.took(len(chunk))
+            self._parallelism.advance(len(chunk))
             return chunk
         if self._position >= self._pieces[0].first:
             return b""
         chunk = await anext(reading, b"")
-        self._parallelism.took(len(chunk))
+        self._parallelism.advance(len(chunk))
         # The pieces may have been given up while this chunk was waited for.
         return chunk[: self._pieces[0].first - self._position] if self._pieces else chunk
 
@@ -159,7 +159,7 @@ class ParallelDownload:
             with piece.scope:
                 async for chunk in chunks:
                     piece.put(chunk)
-                    self._parallelism.took(len(chunk))
+                    self._parallelism.advance(len(chunk))
         finally:
             with anyio.CancelScope(shield=True):
                 await chunks.aclose()

@@ -15,7 +15,7 @@ from mirror.registry.backoff import Backoff
 from mirror.wire.circuit_breaker import CircuitBreaker
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.rate_limit import TokenBucket
-from mirror.wire.retry_policy import concerns_host, passes
+from mirror.wire.retry_policy import concerns_host, is_transient
 
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
@@ -100,7 +100,7 @@ class Retrying:
 
     def _wait_after(self, reply: Reply, attempt: "_Attempt") -> float | None:
         """Return how long to wait after a reply; None if it is the one that counts."""
-        if not passes(reply.status):
+        if not is_transient(reply.status):
             return None
         seconds = self._backoff.wait_after(attempt.failures, reply)
         # What another host says, where a redirect led, is nothing about this one.

@@ -1,7 +1,7 @@
 """A Send over aiohttp: connections, TLS, redirects.
 
-The one module that knows the HTTP library.  It sends what it is given to where
-it is told, follows redirects by the rules of `mirror.wire.redirect`, and turns
+Only this module and `mirror.registry.connector` know the HTTP library.  It sends what it is
+given to where it is told, follows redirects by the rules of `mirror.wire.redirect`, and turns
 every way in which a connection can fail into a NetworkError.
 """
 

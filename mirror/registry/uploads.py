@@ -89,7 +89,7 @@ class Uploads:
             return False
         with self._context.doing("asking for the upload", str(upload.digest)):
             async with self._send(request) as reply:
-                return upload.stood(reply)
+                return upload.accepts_position(reply)
 
     def raise_stalled(self, upload: Upload) -> NoReturn:
         """Raise the NetworkError of an upload whose bytes are not taken any more."""

@@ -1,7 +1,7 @@
 """Progress: what to show while a run goes on, folded from its events.
 
 Pure: the clock's readings are given.  How it is drawn is for
-`mirror.cli.terminal`.
+`mirror.cli.progress_display`.
 """
 
 from collections import Counter, deque

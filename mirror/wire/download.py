@@ -28,7 +28,7 @@ _CONTENT_RANGE = re.compile(r"\s*(?:bytes\s)?\s*([0-9]{1,19})-([0-9]{1,19})/([0-
 class Download:
     """One blob's way out of one repository.
 
-    Send what `request` says and hand the answer to `answered`; tell `took` what
+    Send what `request` says and hand the answer to `answered`; tell `advance` what
     was read of it.  When the answer breaks off, begin again.
     """
 
@@ -63,7 +63,7 @@ class Download:
         asked = ask_blob(self._repository, self._digest, first=first, last=self._last)
         return replace(asked, url=self._elsewhere) if self._elsewhere is not None else asked
 
-    def turns(self, reply: Reply) -> bool:
+    def wants_retry(self, reply: Reply) -> bool:
         """Turn to the next address after an answer that it is not here; False if there is none.
 
         Raises RegistryError for an address that the registry may not name.
@@ -100,7 +100,7 @@ class Download:
         self._ranges = False
         return None
 
-    def took(self, count: int) -> None:
+    def advance(self, count: int) -> None:
         """Count bytes that were read."""
         self.position += count
 

@@ -33,7 +33,7 @@ class DownloadParallelism:
         self._waited = 0.0
         self._each = 0.0
 
-    def took(self, count: int) -> None:
+    def advance(self, count: int) -> None:
         """Count bytes that arrived, over any connection."""
         self._bytes += count
 

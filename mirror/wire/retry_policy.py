@@ -25,7 +25,7 @@ _PROGRESS = 1024 * 1024
 _TOLD_LIMIT = 600.0
 
 
-def passes(status: int) -> bool:
+def is_transient(status: int) -> bool:
     """Whether an answer may be another one if asked again."""
     return status in _PASSING
 

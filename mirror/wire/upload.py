@@ -157,7 +157,7 @@ class Upload:
             return None
         return Request("GET", self._location) if self._strategy.method is Method.CHUNKED else None
 
-    def stood(self, reply: Reply) -> bool:
+    def accepts_position(self, reply: Reply) -> bool:
         """Take the answer to `status`; return whether to go on from `position`."""
         if reply.status not in _TAKEN:
             return False

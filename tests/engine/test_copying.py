@@ -558,6 +558,48 @@ async def test_a_cancelled_copy_leaves_no_session_behind(
     assert target.store.sessions == {}
 
 
+async def test_a_copy_may_be_cancelled_at_any_moment(source: EmbeddedRegistry) -> None:
+    children = [image(source.store, "a", one, [layer("base", 90_000), layer(str(one), 300)])
+                for one in (Platform("linux", "amd64"), Platform("linux", "arm64"))]  # fmt: skip
+    index(source.store, "a", "1", children)
+    simple(source, "a", "2", "x")
+
+    moment, finished = 0, False
+    while not finished:
+        target = EmbeddedRegistry()
+        async with target.running():
+            chunk = 30_000 if moment % 2 else None
+            finished = await _cancelled_after(moment, source, target, chunk)
+        moment += 1
+    assert moment > 20
+
+
+async def _cancelled_after(
+    moment: int, source: EmbeddedRegistry, target: EmbeddedRegistry, chunk: int | None
+) -> bool:
+    """Cancel a copy after so many events; return whether it was over before that."""
+    rules = parse([f"{source.host}/a:*={target.host}/a"])
+    told, seen = Result(datetime.now(UTC)), 0
+    with anyio.CancelScope() as scope:
+
+        def take(event: Event) -> None:
+            nonlocal seen
+            told.take(event)
+            seen += 1
+            if seen > moment:
+                scope.cancel()
+
+        await copy(rules, Options(chunk_size=chunk), take, Traffic())
+    assert target.store.sessions == {}
+    tags = target.store.tags("a") if "a" in target.store.names() else []
+    copied = {str(one.destination).rpartition(":")[2] for one in told.images
+              if one.status is Status.COPIED}  # fmt: skip
+    assert copied <= set(tags)
+    names = [str(one.destination) for one in told.images]
+    assert len(names) == len(set(names))
+    return not scope.cancel_called
+
+
 async def test_stopping_at_the_first_failure_leaves_no_session_behind(
     source: EmbeddedRegistry, target: EmbeddedRegistry, mirrored: Copy
 ) -> None:

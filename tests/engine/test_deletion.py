@@ -118,7 +118,7 @@ def test_after_the_close_what_was_sent_comes_to_its_end_and_nothing_else_is_sent
         world.before = close
         for tag in "119":  # of which the last is not there
             await deletion.delete([TagDeletion(Reference(A, tag), RULE, ())])
-        deletion.abandon()
+        deletion.cancel_pending()
 
     world.run(work, Options())
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +28,12 @@ from mirror.mapping.rule_options import RuleOptions
 from mirror.options import Options, Timeouts
 from mirror.place import Side
 from mirror.registry.backoff import Backoff
+from mirror.registry.capabilities import Capabilities
 from mirror.registry.client import Client
+from mirror.registry.error_context import ErrorContext
+from mirror.registry.uploads import Uploads
 from mirror.wire.listing import Listing, PagedNames
+from mirror.wire.message import Reply, Request
 from mirror.wire.referrers import Fallback, ReferrerList
 
 
@@ -364,6 +369,10 @@ class World:
         return BlobArrival(Landing.PRESENT if own else Landing.MOUNTED)
 
 
+def _send_nothing(request: Request) -> AbstractAsyncContextManager[Reply]:
+    raise AssertionError(f"a world has no socket for {request}")
+
+
 class WorldClient(Client):
     """One repository of the world."""
 
@@ -371,6 +380,8 @@ class WorldClient(Client):
         self.repository = repository
         self.world = world
         self.side = side
+        context = ErrorContext(repository, side)
+        self.uploads = Uploads(_send_nothing, repository, context, Capabilities())
 
     def _reference(self, target: str) -> Reference:
         digest = Digest.parse(target) if ":" in target else None

@@ -79,7 +79,7 @@ def test_a_blob_is_worth_more_connections_while_readers_wait_and_each_brings_lit
     here, _ = budgets(None)
     here.readings = dict.fromkeys(map(Reading, connections))
     here.look(10.0)
-    here.parallelism.took(megabytes * 1_000_000)
+    here.parallelism.advance(megabytes * 1_000_000)
     here.parallelism.waited(seconds)
     here.look(11.0)
 

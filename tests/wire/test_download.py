@@ -31,7 +31,7 @@ def test_the_whole_is_asked_for_without_a_range() -> None:
 
 def test_after_a_break_the_rest_is_asked_for() -> None:
     broken = download()
-    broken.took(40)
+    broken.advance(40)
     assert broken.request().headers["Range"] == "bytes=40-"
     assert broken.answered(part("bytes 40-99/100")) == 0
 
@@ -91,7 +91,7 @@ def test_whatever_breaks_off_where_the_bytes_come_out_as_they_are(
         if skip is None:
             continue
         taken = body[skip:][:count]
-        wanted.took(len(taken))
+        wanted.advance(len(taken))
         received += taken
 
     assert content.startswith(received)
@@ -102,7 +102,7 @@ def elsewhere(*urls: str, here: str = HERE) -> list[str]:
     """The addresses that are asked when nobody has the blob."""
     wanted = Download(APP, DIGEST, 100, urls=urls)
     asked = []
-    while wanted.turns(Reply(404, here)):
+    while wanted.wants_retry(Reply(404, here)):
         asked.append(wanted.request().url)
     return asked
 
@@ -115,8 +115,8 @@ def test_what_its_registry_does_not_have_is_looked_for_where_its_descriptor_says
 
 def test_only_what_is_not_there_is_looked_for_elsewhere() -> None:
     wanted = Download(APP, DIGEST, 100, urls=["https://one.example.com/layer"])
-    assert not wanted.turns(Reply(403, HERE))
-    assert not wanted.turns(Reply(200, HERE))
+    assert not wanted.wants_retry(Reply(403, HERE))
+    assert not wanted.wants_retry(Reply(200, HERE))
     assert wanted.request().url == f"/v2/app/blobs/{DIGEST}"
 
 

@@ -16,7 +16,7 @@ def go(
     wanted, step = [parallelism.wanted], 0.05
     for tick in range(1, round(seconds / step)):
         now = tick * step
-        parallelism.took(int(min(each * parallelism.wanted, line) * step))
+        parallelism.advance(int(min(each * parallelism.wanted, line) * step))
         parallelism.waited(step * waits)
         parallelism.look(now, parallelism.wanted, 1)
         if parallelism.wanted != wanted[-1]:
@@ -59,7 +59,7 @@ def test_where_pieces_cannot_be_had_there_is_one_connection_for_good() -> None:
 def test_readers_are_judged_together() -> None:
     parallelism = DownloadParallelism()
     for tick in range(1, 20):
-        parallelism.took(2 * MB)
+        parallelism.advance(2 * MB)
         parallelism.waited(0.05)  # of two readers one waits: the other is held up elsewhere
         parallelism.look(tick * 0.05, 2, 2)
 
@@ -80,7 +80,7 @@ def test_whatever_comes_it_is_one_four_or_eight(
     parallelism, now = DownloadParallelism(), 0.0
     for elapsed, count, waited, connections, readers in looks:
         now += elapsed
-        parallelism.took(count)
+        parallelism.advance(count)
         parallelism.waited(waited)
         parallelism.look(now, connections, readers)
         assert parallelism.wanted in (1, 4, 8)

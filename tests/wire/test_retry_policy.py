@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.wire.message import Reply
-from mirror.wire.retry_policy import concerns_host, passes, retry_after, wait
+from mirror.wire.retry_policy import concerns_host, is_transient, retry_after, wait
 
 NOON = "Sat, 31 Jan 2026 12:00:00 GMT"
 
@@ -18,14 +18,14 @@ def reply(status: int = 503, **headers: str) -> Reply:
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 522])
 def test_what_passes_is_tried_again(status: int) -> None:
-    assert passes(status)
+    assert is_transient(status)
 
 
 @pytest.mark.parametrize(
     "status", [200, 201, 206, 307, 400, 401, 403, 404, 409, 413, 416, 501, 507]
 )
 def test_what_stays_is_not(status: int) -> None:
-    assert not passes(status)
+    assert not is_transient(status)
 
 
 def test_a_host_that_pushes_back_speaks_for_all_its_requests() -> None:
