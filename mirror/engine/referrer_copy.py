@@ -1,6 +1,6 @@
-"""What refers to an image: found at its source, copied, and listed as the destination does.
+"""Referrers of an image: found at its source, copied, and listed as the destination does.
 
-Registries have it in lists of their own, behind tags that stand for such lists, and behind
+Registries have them in lists of their own, behind tags that stand for such lists, and behind
 tags of cosign; the tags are told by the repository's tag list, which is read once.
 Everything is asked about once, so that manifests that refer to each other in a circle end.
 
@@ -30,10 +30,10 @@ from mirror.wire.referrers import Fallback
 
 @dataclass(slots=True)
 class ReferrerSearch:
-    """What refers to one image and to what it lists."""
+    """The referrers of one image and of its children."""
 
     lists: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=dict)
-    """What refers to each subject, by its digest."""
+    """The referrers of each subject, by its digest."""
     tags: dict[str, Digest] = field(default_factory=dict)
     """Tags that are made of a subject's digest, and what they name."""
 

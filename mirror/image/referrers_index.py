@@ -1,4 +1,4 @@
-"""The list of what refers to a manifest: the tags that stand for it, the index behind them.
+"""The list of a manifest's referrers: the tags that stand for it, and the index behind them.
 
 Where a registry keeps no such lists, a tag that is made of the subject's digest names an
 index that several add to.  Cosign's signatures have tags of the same kind.
