@@ -69,6 +69,8 @@ async def _address(stack: AsyncExitStack, scheduler: str | None) -> "str | Local
                 dashboard_address="127.0.0.1:0",
                 worker_dashboard_address="127.0.0.1:0",
                 memory_limit=0,
+                # A worker that is closed while it ends a task warns of that.
+                silence_logs=logging.ERROR,
                 asynchronous=True,
             )
             return await stack.enter_async_context(cluster)
