@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import anyio
 import pytest
@@ -67,11 +68,11 @@ def verified(source: EmbeddedRegistry, target: EmbeddedRegistry) -> Copy:
 def _between(
     source: EmbeddedRegistry, target: EmbeddedRegistry, work: Callable[..., Awaitable[object]]
 ) -> Copy:
-    async def run(*lines: str, **options: object) -> Result:
+    async def run(*lines: str, **options: Any) -> Result:
         text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
         rules = parse(documents=[Document("test", text.encode())])
         result = Result(datetime.now(UTC))
-        asked = Options(**{"retries": 0, **options})  # type: ignore[arg-type]
+        asked = Options(**{"retries": 0, **options})
         hurry = Hurry().backoff(asked.retries)
         await work(rules, asked, result.take, Traffic(), Environment(backoff=hurry))
         return result

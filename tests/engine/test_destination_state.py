@@ -1,5 +1,7 @@
 """What is known of destinations, and where that says to mount from."""
 
+from typing import Any
+
 from mirror.engine.destination_state import DestinationState
 from mirror.image.digest import Digest
 from mirror.image.reference import Repository
@@ -10,8 +12,8 @@ SOURCE, NEAR = Repository.parse("s.io/a"), Repository.parse("d.io/origin")
 BLOB = Digest.of(b"x")
 
 
-def state(*, writes: bool = True, **options: bool) -> DestinationState:
-    return DestinationState(Options(**options), writes=writes)  # type: ignore[arg-type]
+def state(*, writes: bool = True, **options: Any) -> DestinationState:
+    return DestinationState(Options(**options), writes=writes)
 
 
 def origin(

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_plans_of_different_images_add_up() -> None:
 
 async def forecast_and_run(
     source: EmbeddedRegistry, target: EmbeddedRegistry, *lines: str,
-    rule_options: RuleOptions | None = None, **options: object,
+    rule_options: RuleOptions | None = None, **options: Any,
 ) -> Result:  # fmt: skip
     """Hold a forecast against what the run then sends and moves, per registry."""
     text = "\n".join(lines).replace("S/", f"{source.host}/").replace("T/", f"{target.host}/")
@@ -61,7 +62,7 @@ async def forecast_and_run(
         mappings.document(Document("f", text.encode()), rule_options)
         assert not mappings.problems
         result = Result(datetime.now(UTC))
-        asked = Options(**{**options, "dry_run": dry_run})  # type: ignore[arg-type]
+        asked = Options(**{**options, "dry_run": dry_run})
         return result, await copy(mappings.rules, asked, result.take, Traffic())
 
     before = {registry.host: _content(registry) for registry in (source, target)}

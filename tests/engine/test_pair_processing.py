@@ -1,6 +1,7 @@
 """The pairs of a run: one task for each, and one outcome however it ends."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -48,7 +49,7 @@ class Processing(PairProcessing[Image]):
         self.concluded = True
 
 
-def processed(act: Act, **options: bool) -> tuple[World, bool]:
+def processed(act: Act, **options: Any) -> tuple[World, bool]:
     """Do this with six tags, four at a time; return what was told, and if it was concluded."""
     world, over = World(), list[Processing]()
 
@@ -56,7 +57,7 @@ def processed(act: Act, **options: bool) -> tuple[World, bool]:
         over.append(Processing(run, act))
         await over[0].carry_out(parse([f"s.io/a:{number}=d.io/a" for number in range(6)]))
 
-    world.run(work, Options(max_per_registry=1, **options))  # type: ignore[arg-type]
+    world.run(work, Options(max_per_registry=1, **options))
     return world, over[0].concluded
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -29,12 +30,12 @@ def big(registry: EmbeddedRegistry, size: int = BIG) -> str:
 
 
 async def moved(
-    source: EmbeddedRegistry, target: EmbeddedRegistry, **options: object
+    source: EmbeddedRegistry, target: EmbeddedRegistry, **options: Any
 ) -> tuple[int, Result]:
     """Copy the image; return the bytes of bodies that moved."""
     told, traffic = Result(datetime.now(UTC)), Traffic()
     rules = parse([f"{source.host}/a:1={target.host}/a"])
-    asked = Options(**options)  # type: ignore[arg-type]
+    asked = Options(**options)
     await copy(
         rules, asked, told.take, traffic, Environment(backoff=Hurry().backoff(asked.retries))
     )

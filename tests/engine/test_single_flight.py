@@ -1,5 +1,8 @@
 """Work that several ask for: done once, and left when it is wanted no more."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
 import anyio
 import pytest
 from anyio.abc import TaskGroup
@@ -93,12 +96,12 @@ async def test_a_question_whose_asker_is_cancelled_is_asked_by_the_next() -> Non
     assert came == [2, 2]
 
 
-async def _cancelled_by(scope: anyio.CancelScope, ask: object) -> None:
+async def _cancelled_by(scope: anyio.CancelScope, ask: Callable[[], Awaitable[None]]) -> None:
     own = anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_mirror_cancel, scope, own)
         with own:
-            await ask()  # type: ignore[operator]
+            await ask()
         tasks.cancel_scope.cancel()
 
 
@@ -162,17 +165,15 @@ async def test_one_goes_first_and_the_others_only_once_it_has_succeeded() -> Non
 
     async def upload(tasks: TaskGroup, fails: bool) -> None:
         nonlocal running
-        try:
+        with suppress(MirrorError):
             async with gate.turn("key"):
                 running += 1
                 most.append(running)
                 await settle()
                 running -= 1
                 if fails:
-                    raise MirrorError("broken")  # noqa: TRY301
+                    raise MirrorError("broken")
                 done.add("key")
-        except MirrorError:
-            pass
 
     async with anyio.create_task_group() as tasks:
         for fails in first_fails:

@@ -225,8 +225,7 @@ class World:
         transfers = Transfers(Timeouts(), backoff, Traffic())
         around = clients, slots, transfers, self.events.append
         dry = DryRunDestination(*around)
-        destination = dry if options.dry_run else WorldDestination(*around)
-        destination.world = self  # type: ignore[union-attr]
+        destination = dry if options.dry_run else WorldDestination(self, *around)
         source = WorldSource(clients, slots, backoff)
         source.world = self
         async with task_group() as tasks:
@@ -388,32 +387,39 @@ class WorldClient(Client):
         return Reference(self.repository, None if digest else target, digest)
 
     async def resolve(self, target: str) -> Descriptor:
+        found: Descriptor | None
         found = await self.world.answer(Resolve(self.side, self._reference(target)))
         if found is None:
             raise NotFound("404")
-        return found  # type: ignore[no-any-return]
+        return found
 
     async def manifest(self, target: str, digest: Digest | None = None) -> Manifest:
         assert digest is not None
-        return await self.world.answer(ReadManifest(self.repository, digest, self.side))  # type: ignore[no-any-return]
+        found: Manifest = await self.world.answer(ReadManifest(self.repository, digest, self.side))
+        return found
 
     async def has(self, digest: Digest) -> bool:
-        return await self.world.answer(FindBlob(self.repository, digest))  # type: ignore[no-any-return]
+        found: bool = await self.world.answer(FindBlob(self.repository, digest))
+        return found
 
     async def check_manifest(self, digest: Digest, *, deep: bool) -> bool:
-        return await self.world.answer(CheckManifest(self.repository, digest))  # type: ignore[no-any-return]
+        found: bool = await self.world.answer(CheckManifest(self.repository, digest))
+        return found
 
     async def exists(self) -> bool:
-        return await self.world.answer(FindRepository(self.repository))  # type: ignore[no-any-return]
+        found: bool = await self.world.answer(FindRepository(self.repository))
+        return found
 
     async def tags(self) -> PagedNames:
-        return await self.world.answer(ListTags(self.repository, self.side))  # type: ignore[no-any-return]
+        found: PagedNames = await self.world.answer(ListTags(self.repository, self.side))
+        return found
 
     async def referrers(
         self, subject: Digest, fallback: Fallback = Fallback.INSTEAD
     ) -> ReferrerList:
         task = ListReferrers(self.side, self.repository, subject, fallback)
-        return await self.world.answer(task)  # type: ignore[no-any-return]
+        found: ReferrerList = await self.world.answer(task)
+        return found
 
     async def merge_referrers(
         self, subject: Digest, referrers: Iterable[Descriptor], whole: Manifest | None = None
@@ -426,7 +432,8 @@ class WorldClient(Client):
         await self.world.answer(PutManifest(self._reference(target), manifest))
 
     async def delete(self, reference: Reference) -> bool:
-        return await self.world.answer(DeleteManifest(reference))  # type: ignore[no-any-return]
+        found: bool = await self.world.answer(DeleteManifest(reference))
+        return found
 
 
 class WorldClients:
@@ -445,7 +452,8 @@ class WorldClients:
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
         page = self.pages[registry] + 1 if rest is not None else 0
         self.pages[registry] = page
-        return await self.world.answer(ListCatalog(registry, page))  # type: ignore[no-any-return]
+        found: PagedNames = await self.world.answer(ListCatalog(registry, page))
+        return found
 
     def prepare_connections(self, registry: Registry, side: Side, connections: int) -> None:
         pass
@@ -460,13 +468,16 @@ class WorldSource(Source):
     world: World
 
     async def created(self, reference: Reference) -> float:
-        return await self.world.answer(ReadCreation(reference))  # type: ignore[no-any-return]
+        found: float = await self.world.answer(ReadCreation(reference))
+        return found
 
 
 class WorldDestination(Destination):
     """Where the world takes images; blobs come without a transfer."""
 
-    world: World
+    def __init__(self, world: World, *around: Any) -> None:
+        super().__init__(*around)
+        self.world = world
 
     async def copy_blob(
         self,
@@ -475,7 +486,8 @@ class WorldDestination(Destination):
         blob: Descriptor,
         mount_from: Repository | None,
     ) -> BlobArrival:
-        return await self.world.answer(CopyBlob(source, repository, blob, mount_from))  # type: ignore[no-any-return]
+        found: BlobArrival = await self.world.answer(CopyBlob(source, repository, blob, mount_from))
+        return found
 
 
 def settled(events: Iterable[Event]) -> list[ImageSettled]:
