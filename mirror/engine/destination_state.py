@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mirror.image.digest import Digest
-from mirror.image.reference import Registry, Repository
+from mirror.image.reference import Reference, Registry, Repository
 from mirror.options import Options
 from mirror.wire.upload_strategy import seed
 
@@ -28,6 +28,7 @@ class DestinationState:
         self._exists: dict[Repository, bool] = {}
         self._looked: set[Repository] = set()
         self._manifests: set[tuple[Repository, Digest]] = set()
+        self._tags: dict[Reference, Digest] = {}
         self._blobs: set[tuple[Repository, Digest]] = set()
         self._home: dict[tuple[Registry, Digest], Repository] = {}
         self._refusals: Counter[Registry] = Counter()
@@ -52,6 +53,14 @@ class DestinationState:
     def add_manifest(self, repository: Repository, digest: Digest) -> None:
         """Note that a manifest is in a repository, with everything below it."""
         self._manifests.add((repository, digest))
+
+    def names(self, tag: Reference, digest: Digest) -> bool:
+        """Whether this run put this under a tag, as far as that was noted."""
+        return self._tags.get(tag) == digest
+
+    def add_tag(self, tag: Reference, digest: Digest) -> None:
+        """Note what was put under a tag; only for tags made of digests, of which there are few."""
+        self._tags[tag] = digest
 
     def has_blob(self, repository: Repository, digest: Digest) -> bool:
         """Whether a blob is known to be in a repository."""

@@ -114,9 +114,9 @@ async def put_complete(
         return
     # As a referrer it may be copied with its subject, and as an image of its own.
     async with run.tag_writers.turn(target):
-        if run.digest_tags.get(target) != manifest.digest:
+        if not run.known.names(target, manifest.digest):
             await _put(run, route, manifest, target, depth)
-            run.digest_tags[target] = manifest.digest
+            run.known.add_tag(target, manifest.digest)
 
 
 async def _put(run: Run, route: Route, manifest: Manifest, target: Reference, depth: int) -> None:

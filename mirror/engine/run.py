@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from mirror.auth.keychain import Keychain, Logins
@@ -27,9 +27,10 @@ from mirror.wire.proxy import Proxies
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a run is given besides what it was asked for; by default it has no logins."""
+    """What a run is given besides what it was asked for."""
 
-    keychain: Keychain = field(default_factory=Keychain)
+    keychain: Keychain | None = None
+    """Its logins; by default it has none."""
     proxies: Proxies | None = None
     backoff: Backoff | None = None
     """How failures are waited out; by default by the clock on the wall, as the options say."""
@@ -126,8 +127,8 @@ async def opened(
 
     async with (
         RegistryClients(
-            options, watch, environment.keychain, environment.proxies, environment.backoff, slots,
-            writes=writes,
+            options, watch, environment.keychain or Keychain(), environment.proxies,
+            environment.backoff, slots, writes=writes,
         ) as clients,
         task_group() as tasks,
     ):  # fmt: skip

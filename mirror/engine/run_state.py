@@ -16,7 +16,7 @@ from mirror.engine.slots import Slots
 from mirror.events import Emit
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor
-from mirror.image.reference import Reference, Registry, Repository
+from mirror.image.reference import Registry, Repository
 from mirror.mapping.rule_options import RuleOptions
 from mirror.mapping.wildcard import Pair
 from mirror.options import Options
@@ -81,8 +81,6 @@ class Run:
         """Lets the first upload of a blob to a registry go alone; the others then mount it."""
         self.tag_writers = OneAtATime()
         """Lets one writer at a time change a tag that is made of a digest."""
-        self.digest_tags: dict[Reference, Digest] = {}
-        """What this run put under such tags."""
         self.list_writers = OneAtATime()
         """Lets one writer at a time change a list of referrers behind a tag."""
         self.referrers_brought: dict[tuple[Route, Digest], bool] = {}
