@@ -6,8 +6,9 @@ looks at when it draws.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from mirror.errors import MirrorError
 from mirror.image.digest import Digest
@@ -46,8 +47,7 @@ class Condition(StrEnum):
     EXTRA = "extra"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing at a destination that is not as it is at its source."""
 
     condition: Condition
@@ -71,23 +71,20 @@ class Landing(StrEnum):
     PRESENT = "present"
 
 
-@dataclass(frozen=True, slots=True)
-class ImagesFound:
+class ImagesFound(Struct, frozen=True):
     """This many more images are to be settled."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoriesFound:
+class RepositoriesFound(Struct, frozen=True):
     """So many more destination repositories are known; the others are for other shares."""
 
     mine: int
     others: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSettled:
+class ImageSettled(Struct, frozen=True):
     """One source-destination pair is over.
 
     ``source`` and ``destination`` are the patterns of a mapping, as text, where its images
@@ -116,15 +113,13 @@ class ImageSettled:
     """Whether its destination was not asked, since it was not long ago."""
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationChanging:
+class DestinationChanging(Struct, frozen=True):
     """What is known of a destination holds no more: it is about to be changed."""
 
     destination: Reference
 
 
-@dataclass(frozen=True, slots=True)
-class PruneSettled:
+class PruneSettled(Struct, frozen=True):
     """A tag that has left its source was deleted, or not."""
 
     destination: Reference | str
@@ -137,8 +132,7 @@ class PruneSettled:
     """See `ImageSettled`."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlobStarted:
+class BlobStarted(Struct, frozen=True):
     """A blob is on its way to a repository."""
 
     destination: Repository
@@ -146,16 +140,14 @@ class BlobStarted:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class BlobStopped:
+class BlobStopped(Struct, frozen=True):
     """A blob that was on its way did not arrive."""
 
     destination: Repository
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class BlobLanded:
+class BlobLanded(Struct, frozen=True):
     """A blob is in a repository."""
 
     destination: Repository
@@ -164,16 +156,14 @@ class BlobLanded:
     landing: Landing
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestPushed:
+class ManifestPushed(Struct, frozen=True):
     """A manifest is in a repository, under this tag or digest."""
 
     destination: Reference
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSent:
+class RequestSent(Struct, frozen=True):
     """An HTTP request went to a host, or several did."""
 
     host: str
@@ -181,8 +171,7 @@ class RequestSent:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaSeen:
+class QuotaSeen(Struct, frozen=True):
     """A registry said how many pulls it will still give, of how many, in how many seconds."""
 
     host: str
@@ -191,8 +180,7 @@ class QuotaSeen:
     window: int
 
 
-@dataclass(frozen=True, slots=True)
-class PushedBack:
+class PushedBack(Struct, frozen=True):
     """A registry host had too much.
 
     It said so with a ``status`` and is left alone for so many seconds, or broke a
@@ -204,8 +192,7 @@ class PushedBack:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionClosed:
+class AdmissionClosed(Struct, frozen=True):
     """The deadline has come: what has begun goes on, so many images are put off."""
 
     deferred: int
@@ -229,8 +216,7 @@ Event = (
 Emit = Callable[[Event], None]
 
 
-@dataclass(slots=True)
-class Traffic:
+class Traffic(Struct):
     """Bytes of bodies moved so far: counted where they pass, read where they are shown."""
 
     moved: int = field(default=0)

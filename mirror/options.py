@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mirror.image.platform import Selection
 from mirror.shard import Shard
@@ -15,8 +16,7 @@ DEFAULT_RETRIES = 5
 COLLECTIONS = (20_000, 20, 100)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True, kw_only=True):
     """Seconds after which a connection is given up; a blob may take for ever if it moves."""
 
     connect: float = 10.0
@@ -32,8 +32,7 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryOptions:
+class RegistryOptions(Struct, frozen=True, kw_only=True):
     """How one registry is treated; None is as the run's own options say."""
 
     max_per_registry: int | None = None
@@ -43,8 +42,7 @@ class RegistryOptions:
     chunk_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """The dask cluster that does the work."""
 
     scheduler: str | None = None
@@ -54,8 +52,7 @@ class Cluster:
 _AS_ALL = RegistryOptions()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How to copy; the fields mean what the options of the command line mean."""
 
     dry_run: bool = False

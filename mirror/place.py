@@ -1,7 +1,8 @@
 """Where something happened: on which side of a copy, with what, and what was attempted."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Side(StrEnum):
@@ -11,8 +12,7 @@ class Side(StrEnum):
     DESTINATION = "destination"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where an error happened: ``source quay.io/team/app:1: reading the manifest``."""
 
     side: Side

@@ -6,9 +6,10 @@ With one share more, only those repositories move that the new one wins.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
+
+from msgspec import Struct
 
 from mirror.image.reference import Repository
 
@@ -20,8 +21,7 @@ _MOST = 9999
 _SHARE = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """One share of several, counted from 1; all together own each repository once."""
 
     index: int

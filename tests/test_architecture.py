@@ -80,6 +80,7 @@ MAY_AWAIT = {
     "mirror.engine.verification",
     "mirror.engine.pair_processing",
     "mirror.cluster.connection",
+    "mirror.cluster.forkserver",
     "mirror.cluster.coordinator",
     "mirror.cluster.catalog_expansion",
     "mirror.cluster.replies",

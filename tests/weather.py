@@ -1,14 +1,14 @@
 """Faults by chance: the same chances for the same seed."""
 
-from dataclasses import dataclass, field
 from random import Random
+
+from msgspec import field
 
 from mirror.demo.fault import Fault
 
 _NOW = {"Retry-After": "0"}
 
 
-@dataclass(slots=True)
 class Weather(Fault):
     """A fault that strikes a share of requests; one of a body does so anywhere below ``reach``."""
 

@@ -11,8 +11,9 @@ RFC 9110, section 11.6.1.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
+
+from msgspec import Struct, field
 
 # Characters that are read, and parameters that are kept of one challenge: real ones have
 # a few hundred and three.
@@ -20,8 +21,7 @@ _HEADER_LIMIT = 16 * 1024
 _PARAMETER_LIMIT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One way to log in that a registry offers; names are lower case."""
 
     scheme: str

@@ -8,10 +8,10 @@ Nothing here ever shows a secret.  containers-auth.json(5); docker's config.json
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from mirror.errors import UsageError
 from mirror.image.reference import DOCKER_HUB, Repository
@@ -21,8 +21,7 @@ HUB_KEY = "https://index.docker.io/v1/"
 _HUB_NAMES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """A login: a user with a password, or one of two kinds of token.
 
     An identity token is exchanged for access tokens; a registry token is sent
@@ -30,9 +29,12 @@ class Credential:
     """
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-    registry_token: str = field(default="", repr=False)
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credential(username={self.username!r})"  # and none of its secrets
 
     @property
     def basic(self) -> str:
@@ -63,8 +65,7 @@ class _File(msgspec.Struct):
     credsStore: str | None = None  # noqa: N815 - the name in the file
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A program that knows the credential: ``docker-credential-<name>``, asked for a server."""
 
     name: str

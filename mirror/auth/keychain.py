@@ -9,12 +9,12 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import anyio
 import msgspec
+from msgspec import Struct, field
 
 from mirror.auth.credential import AuthFile, Credential, Helper
 from mirror.errors import Denied, UsageError
@@ -37,8 +37,7 @@ class _HelperAnswer(msgspec.Struct):
     Secret: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logins:
+class Logins(Struct, frozen=True, kw_only=True):
     """Credentials that the caller gave: for a side, for single hosts, and files to look in."""
 
     given: Mapping[Side, Credential] = field(default_factory=dict)

@@ -6,8 +6,9 @@ repository that is worked on stands first.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 # Repositories to mount from that one token may name besides its own; a token
 # address must not grow with the mapping file.
@@ -16,8 +17,7 @@ OTHERS_LIMIT = 8
 _LENGTH_LIMIT = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """One resource and what may be done to it."""
 
     kind: str

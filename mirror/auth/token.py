@@ -7,12 +7,13 @@ there is an identity token to exchange.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
 import anyio
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.auth.challenge import Challenge
 from mirror.auth.credential import Credential
@@ -39,14 +40,16 @@ _GONE_FOR = 30.0
 _TOO_MANY = frozenset({400, 403, 404, 414, 431})
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token and what it is good for; times are the clock's."""
 
-    text: str = field(repr=False)
+    text: str
     scopes: Scopes
     received: float
     life: float
+
+    def __repr__(self) -> str:
+        return f"Token(received={self.received}, life={self.life})"  # and not what it says
 
     def fresh(self, now: float) -> bool:
         """Whether it will last for the next request."""
@@ -54,7 +57,7 @@ class Token:
         return left > max(_MARGIN, self.life * _MARGIN_SHARE)
 
 
-class _TokenAnswer(msgspec.Struct):
+class _TokenAnswer(Struct):
     token: str | None = None
     access_token: str | None = None
     expires_in: float | str | None = None

@@ -198,6 +198,7 @@ def _call(module: str, *args: Any, **kwargs: Any) -> None:
         if error.hint:
             typer.echo(f"  {error.hint}", err=True)
         code = error.exit_code
+    gc.freeze()  # looking for cycles once more would delay the end
     sys.exit(code)
 
 

@@ -1,11 +1,11 @@
 """What the words of options mean: sizes, rates, times, durations, platforms, files."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import typer
+from msgspec import Struct
 
 from mirror import options
 from mirror.image.platform import Platform, Selection
@@ -45,8 +45,7 @@ def duration(text: str) -> float:
     raise ValueError(f"{text!r} is not a duration: write 7d, 4h or 1h30m")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outputs:
+class Outputs(Struct, frozen=True, kw_only=True):
     """The files in which a run is written down; None for those that were not asked for."""
 
     report: Path | None = None
@@ -54,8 +53,7 @@ class Outputs:
     metrics: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportingOptions:
+class ReportingOptions(Struct, frozen=True, kw_only=True):
     """How a run is told, and where it is written down."""
 
     json: bool = False

@@ -3,9 +3,10 @@
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from mirror.auth.keychain import Logins
 from mirror.cli.converters import ReportingOptions

@@ -6,8 +6,9 @@ option takes ``@FILE`` in its place, and its environment variable.
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from mirror.auth.credential import Credential, printable
 from mirror.auth.keychain import Keychain, Logins
@@ -16,15 +17,17 @@ from mirror.place import Side
 from mirror.wire.proxy import Proxies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """What the options say, unread; secrets are not shown."""
 
     authfile: Path | None = None
-    source_credentials: str | None = field(default=None, repr=False)
-    destination_credentials: str | None = field(default=None, repr=False)
-    source_token: str | None = field(default=None, repr=False)
-    destination_token: str | None = field(default=None, repr=False)
+    source_credentials: str | None = None
+    destination_credentials: str | None = None
+    source_token: str | None = None
+    destination_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Access(authfile={self.authfile!r})"  # and none of its secrets
 
     def keychain(self) -> Keychain:
         """Open the places where credentials are; raise UsageError for what cannot be read."""

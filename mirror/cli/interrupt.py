@@ -5,18 +5,17 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 import anyio
+from msgspec import Struct
 
 from mirror.exit_code import ExitCode
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 
-@dataclass(slots=True)
-class Interruption:
+class Interruption(Struct):
     """Whether the work was ended by a signal, and the exit code that says so."""
 
     exit_code: ExitCode | None = None

@@ -6,12 +6,13 @@ see `flatten_options`.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import typer
+from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
 
 from mirror.cli import auth_options, cluster_options, converters, limit_options
 from mirror.cli import option_declarations as given
@@ -25,8 +26,7 @@ from mirror.options import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What copy and verify are about: mappings, and what of each image."""
 
     mappings: given.Mappings = None
@@ -51,8 +51,7 @@ class Wanted:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class Shared(Struct, frozen=True, kw_only=True):
     """How copy, sync and verify go about it; secrets are not shown."""
 
     skip_missing: given.SkipMissing = False
@@ -74,10 +73,10 @@ class Shared:
     limit_rate: limit_options.LimitRate = None
     deadline: limit_options.Deadline = None
     authfile: auth_options.Authfile = None
-    src_creds: auth_options.SourceCredentials = field(default=None, repr=False)
-    dest_creds: auth_options.DestinationCredentials = field(default=None, repr=False)
-    src_registry_token: auth_options.SourceToken = field(default=None, repr=False)
-    dest_registry_token: auth_options.DestinationToken = field(default=None, repr=False)
+    src_creds: auth_options.SourceCredentials = None
+    dest_creds: auth_options.DestinationCredentials = None
+    src_registry_token: auth_options.SourceToken = None
+    dest_registry_token: auth_options.DestinationToken = None
     certificate_authority: auth_options.CertificateAuthority = None
     skip_multiple_scopes: auth_options.SkipMultipleScopes = False
     insecure: auth_options.Insecure = False
@@ -90,6 +89,9 @@ class Shared:
     progress: given.Progress = given.Show.AUTO
     quiet: given.Quiet = False
     verbose: given.Verbose = False
+
+    def __repr__(self) -> str:
+        return "Shared(...)"  # there are passwords among them
 
     def options(self, **more: Any) -> Options:
         """Return what the run is asked for, with what else the command knows."""
@@ -153,7 +155,7 @@ class Shared:
 
 
 def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of each dataclass among its parameters, in that one's place.
+    """Give a command the options of each Struct among its parameters, in that one's place.
 
     The command line is read from a function's signature, in which each option needs a
     parameter of its own.
@@ -161,7 +163,7 @@ def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
     parameters: list[inspect.Parameter] = []
     together: dict[str, Any] = {}
     for one in inspect.signature(command).parameters.values():
-        if is_dataclass(one.annotation):
+        if isinstance(one.annotation, type) and issubclass(one.annotation, Struct):
             together[one.name] = one.annotation
             parameters += [_option(each) for each in fields(one.annotation)]
         else:
@@ -170,7 +172,7 @@ def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def flattened(**words: Any) -> None:
         for name, group in together.items():
-            words[name] = group(**{each.name: words.pop(each.name) for each in fields(group)})
+            words[name] = group(**{each: words.pop(each) for each in group.__struct_fields__})
         command(**words)
 
     flattened.__dict__["__signature__"] = inspect.Signature(parameters)
@@ -178,6 +180,6 @@ def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
     return flattened
 
 
-def _option(one: Field[Any]) -> inspect.Parameter:
+def _option(one: FieldInfo) -> inspect.Parameter:
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(one.name, kind, default=one.default, annotation=one.type)

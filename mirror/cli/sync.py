@@ -4,9 +4,10 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from mirror.cli.converters import ReportingOptions
 from mirror.cli.copy import carry_out, read_document

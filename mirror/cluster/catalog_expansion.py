@@ -7,7 +7,9 @@ patterns came to something.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from msgspec import Struct, field
 
 from mirror.engine.admission import outcome
 from mirror.engine.expansion import ShardFilter, nothing_matches
@@ -21,8 +23,7 @@ from mirror.mapping.wildcard import catalog_of, matching_tags, repositories, rul
 from mirror.options import Options
 
 
-@dataclass(slots=True, eq=False)
-class _CatalogRule:
+class _CatalogRule(Struct, eq=False):
     """A rule for many repositories."""
 
     rule: Rule

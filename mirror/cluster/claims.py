@@ -5,7 +5,8 @@ arrived, and mounts it from there; if it does not arrive, the next one copies it
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry, Repository
@@ -13,8 +14,7 @@ from mirror.image.reference import Registry, Repository
 Blob = tuple[Registry, Digest]
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimAnswer:
+class ClaimAnswer(Struct, frozen=True):
     """The answer to a claim: where the blob is by now; None if the asker is to copy it."""
 
     asker: str
@@ -22,8 +22,7 @@ class ClaimAnswer:
     home: Repository | None
 
 
-@dataclass(slots=True)
-class _Claim:
+class _Claim(Struct):
     """The worker that copies a blob, and those that wait for it."""
 
     bringer: str

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -21,6 +20,7 @@ from anyio.abc import TaskGroup
 from distributed import Client, Future
 from distributed.protocol.pickle import loads
 from distributed.scheduler import KilledWorker
+from msgspec.structs import replace
 
 from mirror.auth.keychain import Logins
 from mirror.cluster import worker

@@ -5,8 +5,10 @@ However workers come and go, the shares under way never are more than the whole.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.options import Options
 
@@ -15,8 +17,7 @@ _WHOLE = Fraction(1)
 _PAIR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """The part of the limits that one unit has while it is under way."""
 
     slots: Mapping[str, int]

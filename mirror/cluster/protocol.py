@@ -5,10 +5,11 @@ There is no login in any of these: a work unit lies in the scheduler until it is
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Blob, ClaimAnswer
@@ -23,8 +24,7 @@ TOPIC = "mirror"
 """Under which workers send their news; of each run, by its name."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkUnit:
+class WorkUnit(Struct, frozen=True):
     """A unit, and all that a worker has to know of it but the logins."""
 
     run: str
@@ -42,8 +42,7 @@ class WorkUnit:
     """Whether logins were given besides, which a worker does not have by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnitNews:
+class UnitNews(Struct, frozen=True):
     """What a worker tells of a work unit, some of it at a time."""
 
     unit: int
@@ -68,8 +67,7 @@ class UnitNews:
     """Why not all of it could be carried out; with the last news."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoordinatorReply:
+class CoordinatorReply(Struct, frozen=True):
     """What a worker is told while it is about a work unit; never a part of the unit."""
 
     attempt: str
@@ -79,36 +77,15 @@ class CoordinatorReply:
 
 
 def packed(news: UnitNews) -> bytes:
-    """Return news as bytes, from which pickle makes them again.
-
-    A frozen dataclass with slots is made by its constructor: otherwise pickle sets it field by
-    field, which takes several times as long, and most news are of thousands of images.
-    """
+    """Return news as bytes, from which pickle makes them again."""
     file = BytesIO()
-    _Packer(file).dump(news)
+    _Packer(file, protocol=pickle.HIGHEST_PROTOCOL).dump(news)
     return file.getvalue()
 
 
 class _Packer(pickle.Pickler):
-    def __init__(self, file: BytesIO) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._names: dict[type, tuple[str, ...] | None] = {}
-
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, MirrorError):
             # Dask has causes and tracebacks go along, which hold sockets and tasks.
             return thing.__reduce__()
-        kind = type(thing)
-        if kind not in self._names:
-            self._names[kind] = _names(kind)
-        if (names := self._names[kind]) is None:
-            return NotImplemented
-        return kind, tuple(getattr(thing, name) for name in names)
-
-
-def _names(kind: type) -> tuple[str, ...] | None:
-    """Return what a constructor takes in its order; None if that is not all there is to it."""
-    if not is_dataclass(kind) or not hasattr(kind, "__slots__"):
-        return None
-    every = fields(kind)
-    return tuple(one.name for one in every) if not any(one.kw_only for one in every) else None
+        return NotImplemented

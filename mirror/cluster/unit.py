@@ -8,7 +8,8 @@ do neighbours as far as there is room: what has the same layers mostly has the s
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirror.mapping.grammar import Rule
 
@@ -23,8 +24,7 @@ _GUESS = 20
 _Name = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """Mappings that one machine carries out, all that lead to each of their destinations."""
 
     number: int

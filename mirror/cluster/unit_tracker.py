@@ -7,7 +7,9 @@ another attempt; each of its images is told once all the same.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mirror.cluster.claims import ClaimAnswer, Claims
 from mirror.cluster.limits import Share, SharedLimits
@@ -110,8 +112,7 @@ def _names(image: ImageSettled) -> _Names:
     return image.source, image.destination
 
 
-@dataclass(slots=True, eq=False)
-class _UnitState:
+class _UnitState(Struct, eq=False):
     """A unit, its attempts, and what was heard."""
 
     unit: Unit

@@ -8,13 +8,13 @@ import gc
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
 import anyio
 from anyio.from_thread import BlockingPortal
 from distributed import Status, Worker, get_worker
+from msgspec.structs import replace
 
 from mirror.auth.keychain import Logins
 from mirror.cluster.claims import Blob

@@ -9,8 +9,8 @@ as `FILE:LINE: where in the file: what was expected`.
 import difflib
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -57,16 +57,14 @@ _BITS = 200
 _UNKNOWN, _MISSING, _OWN = "extra_forbidden", "missing", "value_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """Where to read who to be at a registry, and where that is said."""
 
     section: Credentials
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sync:
+class Sync(Struct, frozen=True):
     """What is to be kept in step, and how."""
 
     rules: tuple[grammar.Rule, ...]

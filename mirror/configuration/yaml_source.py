@@ -9,9 +9,9 @@ Pure: text and environment in, values and problems out.  YAML 1.1, as PyYAML rea
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import yaml
+from msgspec import Struct, field
 
 Path = tuple[str | int, ...]
 """The way to a value: keys, and places in lists."""
@@ -31,8 +31,7 @@ _ADVICE = (
 _VALUES_LIMIT = 500_000
 
 
-@dataclass(slots=True)
-class Placed:
+class Placed(Struct):
     """A document: its values, the line where each stands, and what is wrong with it."""
 
     value: object = None

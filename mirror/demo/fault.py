@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Fault:
+class Fault(Struct):
     """One way to misbehave, for requests of this method whose path matches.
 
     With a ``status`` that is the answer, with ``headers`` and ``body``.

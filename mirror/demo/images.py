@@ -6,7 +6,8 @@ import json
 import random
 import tarfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mirror.demo.store import Store
 from mirror.image.digest import Digest
@@ -35,8 +36,7 @@ _ARTIFACT = "ops/settings"
 _TAGS = ("1.0", "1.1", "latest")
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """Some content and what it is."""
 
     content: bytes

@@ -8,9 +8,9 @@ Distribution specification 1.1.
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
@@ -29,16 +29,14 @@ class Refusal(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """An upload that is not committed yet."""
 
     name: str
     content: bytearray = field(default_factory=bytearray)
 
 
-@dataclass(slots=True)
-class _Repository:
+class _Repository(Struct):
     blobs: set[Digest] = field(default_factory=set)
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
     tags: dict[str, Digest] = field(default_factory=dict)

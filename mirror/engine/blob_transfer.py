@@ -1,9 +1,10 @@
 """One blob from source to destination: mount it, or stream it, as often as it breaks off."""
 
-from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.effort import current_effort
 from mirror.engine.blob_attempts import BlobAttempts
@@ -29,8 +30,7 @@ _OPEN_GRACE = 2.0
 AnyBody = StreamedBody | WholeBody
 
 
-@dataclass(frozen=True, slots=True)
-class BlobArrival:
+class BlobArrival(Struct, frozen=True):
     """How a blob came to its destination, and from where a mount was refused on the way."""
 
     landing: Landing

@@ -15,9 +15,9 @@ mappings want, each down to its last child.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from anyio.abc import TaskGroup
+from msgspec import Struct, field
 
 from mirror.engine.listings import Listings
 from mirror.engine.repository_access import Destination, Source
@@ -37,8 +37,7 @@ from mirror.wire.referrers import Fallback
 _MAPPING = "a mapping"
 
 
-@dataclass(slots=True, eq=False)
-class _Scan:
+class _Scan(Struct, eq=False):
     """One repository: what uses which digest in it."""
 
     repository: Repository
@@ -138,8 +137,7 @@ class Usages:
             self._use(scan, child, user, depth + 1, tasks)
 
 
-@dataclass(slots=True, eq=False)
-class TagDeletion:
+class TagDeletion(Struct, eq=False):
     """A tag that is to go, and the sources that should have it no more."""
 
     reference: Reference

@@ -1,8 +1,9 @@
 """A destination that counts what it is told to write, and what a run would do, in numbers."""
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
 from typing import Any
+
+from msgspec import Struct, field
 
 from mirror.engine.blob_transfer import BlobArrival
 from mirror.engine.repository_access import Destination
@@ -14,8 +15,7 @@ from mirror.image.reference import Reference, Registry, Repository
 from mirror.registry.client import Client
 
 
-@dataclass(slots=True)
-class RegistryPlan:
+class RegistryPlan(Struct):
     """What one registry would see of what a run writes."""
 
     requests: int = 0
@@ -26,8 +26,7 @@ class RegistryPlan:
     manifests: int = 0
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What a run would do, by registry host."""
 
     registries: dict[str, RegistryPlan] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class Plan:
         """Add what another plan says, for other images."""
         for host, theirs in other.registries.items():
             mine = self.at(host)
-            for name in (one.name for one in fields(RegistryPlan)):
+            for name in RegistryPlan.__struct_fields__:
                 setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
         self.dry_run_only.update(other.dry_run_only)
 

@@ -8,11 +8,11 @@ cut short is deferred.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct, field
 
 from mirror.effort import Effort, effort_of
 from mirror.engine.admission import Admission, outcome
@@ -85,8 +85,7 @@ class ShardFilter:
         return owned
 
 
-@dataclass(slots=True, eq=False)
-class _Found:
+class _Found(Struct, eq=False):
     """What was found so far of a rule for many repositories."""
 
     repositories: int = 0

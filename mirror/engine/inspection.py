@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from mirror.auth.keychain import Keychain
 from mirror.errors import MirrorError, NotFound
@@ -20,8 +20,7 @@ from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One manifest that holds content: what it is for, and what it holds."""
 
     manifest: Manifest
@@ -34,8 +33,7 @@ class Part:
         return sum(blob.size for blob in self.manifest.blobs)
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What a registry says of an image."""
 
     reference: Reference

@@ -10,11 +10,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import Self
+
+from msgspec import Struct
 
 from mirror.errors import MirrorError, UsageError
 from mirror.events import DestinationChanging, Event, ImageSettled, Status
@@ -54,8 +55,7 @@ _SAMPLE = 0.01
 _HINT = "Name another file, or delete this one: the next run asks every destination once."
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """What a destination was seen to hold."""
 
     named: str

@@ -11,7 +11,8 @@ than it allows.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirror.engine.deletion import Deletion, TagDeletion
 from mirror.engine.listings import Listings
@@ -43,8 +44,7 @@ _UNLISTED = ("not everything could be found out that goes there", "Mend what fai
 _FAILED = ("something else failed or was put off there", "Mend what failed first.")
 
 
-@dataclass(slots=True, eq=False)
-class _PrunedRepository:
+class _PrunedRepository(Struct, eq=False):
     """A destination repository, and the mappings that lead there with what each source lists."""
 
     lists: list[tuple[Rule, tuple[str, ...]]] = field(default_factory=list)
@@ -66,8 +66,7 @@ class _PrunedRepository:
         return tuple({Reference(rule.source.repository, tag): None for rule, _ in self.lists})
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
+class _Group(Struct, eq=False):
     """What one mapping prunes, wherever it leads."""
 
     prune: Prune

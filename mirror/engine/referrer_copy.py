@@ -11,9 +11,8 @@ Only one writer adds to such a list at a time.  Distribution specification 1.1, 
 Referrers" and "Pushing Manifests with Subject".
 """
 
-from dataclasses import dataclass, field
-
 from anyio.abc import TaskGroup
+from msgspec import Struct, field
 
 from mirror.effort import current_effort
 from mirror.engine.manifest_copy import copy_contents, copy_parts, put_complete
@@ -28,8 +27,7 @@ from mirror.place import Place, Side
 from mirror.wire.referrers import Fallback
 
 
-@dataclass(slots=True)
-class ReferrerSearch:
+class ReferrerSearch(Struct):
     """The referrers of one image and of its children."""
 
     lists: dict[Digest, dict[Digest, Descriptor]] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.auth.keychain import Keychain, Logins
 from mirror.engine.blob_transfer import Transfers
@@ -25,8 +27,7 @@ from mirror.registry.clients import RegistryClients
 from mirror.wire.proxy import Proxies
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """What a run is given besides what it was asked for."""
 
     keychain: Keychain | None = None

@@ -1,10 +1,10 @@
 """What everything in a run shares."""
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Protocol
 
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from mirror.engine.admission import RegistryPair, registry_pair_of
 from mirror.engine.destination_state import DestinationState
@@ -35,8 +35,7 @@ class Peers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """From which repository to which."""
 
     source: Repository

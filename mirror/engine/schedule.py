@@ -14,8 +14,9 @@ requests: 100,000 over two registries are scheduled in one to two seconds
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 from mirror.engine.adaptive_limit import AdaptiveLimit
 from mirror.image.reference import Registry
@@ -33,8 +34,7 @@ class Rank(IntEnum):
     DELETE = 6
 
 
-@dataclass(slots=True, eq=False)
-class Turn:
+class Turn(Struct, eq=False):
     """Something that waits for slots, or has them."""
 
     rank: Rank
@@ -52,8 +52,7 @@ class Turn:
 _Entry = tuple[int, int, str, int, Turn]
 
 
-@dataclass(slots=True, eq=False)
-class _Lane:
+class _Lane(Struct, eq=False):
     """Turns that need the same registries, best first."""
 
     registries: tuple[Registry, ...]

@@ -8,10 +8,10 @@ What was found in a repository is not looked for again in the same run.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from mirror.effort import current_effort
 from mirror.engine.referrer_copy import wanted_referrers

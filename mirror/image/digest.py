@@ -5,8 +5,9 @@ OCI image specification, descriptor.md, "Digests".
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from mirror.errors import DigestMismatch, SizeMismatch
 
@@ -14,8 +15,7 @@ from mirror.errors import DigestMismatch, SizeMismatch
 _HEX = {"sha256": re.compile("[0-9a-f]{64}"), "sha512": re.compile("[0-9a-f]{128}")}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(Struct, frozen=True, order=True):
     """The name of some content: ``sha256:9f86d0...``.
 
     Two digests are equal exactly when they print the same, so a digest may

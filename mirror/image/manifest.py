@@ -9,10 +9,11 @@ specification, manifest.md and image-index.md.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.errors import InvalidManifest, Unsupported
 from mirror.image.digest import Digest
@@ -65,8 +66,7 @@ _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 _FOREIGN = ("nondistributable", "foreign")
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """What some content is called, how long it is and what it claims to be."""
 
     digest: Digest
@@ -77,7 +77,7 @@ class Descriptor:
     artifact_type: str = ""
     attests: Digest | None = None
     """The manifest beside it in an index that it is an attestation for."""
-    annotations: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    annotations: tuple[tuple[str, str], ...] = ()
     """What the index that lists it says of it."""
 
     @property
@@ -115,8 +115,7 @@ class Descriptor:
         return self.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST, OCI_ARTIFACT)
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """A manifest or an index: its bytes, and the content it needs beside it."""
 
     content: bytes

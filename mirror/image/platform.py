@@ -1,8 +1,9 @@
 """Platforms: ``os/arch[/variant]``, as an index names them for its children."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 # Names that people use for the ones in manifests, which are Go's.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
@@ -12,8 +13,7 @@ _VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Platform:
+class Platform(Struct, frozen=True, order=True):
     """An operating system on a processor: ``linux/arm64/v8``."""
 
     os: str
@@ -41,8 +41,7 @@ class Platform:
         return not self.variant or self.variant == (other.variant or usual)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The platforms that are wanted: any of these, or all that a pattern is found in."""
 
     platforms: tuple[Platform, ...] = ()

@@ -17,9 +17,11 @@ keeps; each kind counts as one registry.  Distribution specification, "Pulling m
 import ipaddress
 import posixpath
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.image.digest import Digest
 
@@ -60,8 +62,7 @@ def is_folder(text: str) -> bool:
     return _FOLDER.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Registry:
+class Registry(Struct, frozen=True, order=True):
     """A registry host, lower case, with its port when one was given."""
 
     host: str
@@ -104,8 +105,7 @@ class Registry:
             return False
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Repository:
+class Repository(Struct, frozen=True, order=True):
     """A repository of a registry: ``quay.io/team/app``."""
 
     registry: Registry
@@ -137,8 +137,7 @@ class Repository:
         return cls(registry, path)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Reference:
+class Reference(Struct, frozen=True, order=True):
     """An image in a repository, by tag, by digest, or by both.
 
     With both, the digest says which content and the tag only names it.

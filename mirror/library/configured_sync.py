@@ -1,8 +1,9 @@
 """Keeping in step what a configuration says, called from a program."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mirror.auth.credential import Credential, printable
 from mirror.auth.keychain import Logins

@@ -1,11 +1,8 @@
 """Where the work runs: in this process, or with the workers of a cluster."""
 
 import importlib
-import multiprocessing
-import signal
 from collections.abc import Awaitable, Iterable
 from functools import partial
-from multiprocessing import forkserver, resource_tracker
 from typing import Protocol
 
 from mirror.auth.keychain import Logins
@@ -17,8 +14,7 @@ from mirror.mapping.grammar import Rule
 from mirror.options import Cluster, Options
 
 # Loaded by name: dask need not be installed where there is no cluster.
-_COORDINATOR = "mirror.cluster.coordinator"
-_LOADED_FOR_WORKERS = ["mirror.cluster.worker"]
+_COORDINATOR, _FORKSERVER = "mirror.cluster.coordinator", "mirror.cluster.forkserver"
 
 
 class Engine(Protocol):
@@ -47,7 +43,7 @@ def engine_of(cluster: Cluster | None) -> Engine:
     if cluster is None:
         return locally
     if cluster.scheduler is None:
-        _begin_forkserver()
+        importlib.import_module(_FORKSERVER).begin()
     try:
         coordinator = importlib.import_module(_COORDINATOR)
     except ImportError as error:
@@ -57,22 +53,6 @@ def engine_of(cluster: Cluster | None) -> Engine:
         ) from error
     parallelism: Engine = partial(coordinator.carry_out, scheduler=cluster.scheduler)
     return parallelism
-
-
-def _begin_forkserver() -> None:
-    """Start the process of which this machine's workers are forked, unless it runs.
-
-    It loads what all workers need while this process still loads what it needs itself.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_LOADED_FOR_WORKERS)
-    # It would let signals through again in the middle of what follows.
-    resource_tracker.ensure_running()
-    # Ctrl-C in a terminal is for this process, which tells the workers; they inherit this.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 async def locally(

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
+from msgspec import Struct
+
 from mirror.errors import MappingError
 from mirror.image.digest import Digest
 from mirror.image.reference import (
@@ -49,8 +51,7 @@ _ELSEWHERE = re.compile(
 _Side = TypeVar("_Side")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a mapping was written: ``mappings.txt:3``."""
 
     name: str
@@ -60,8 +61,7 @@ class Origin:
         return f"{self.name}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class SourcePattern:
+class SourcePattern(Struct, frozen=True):
     """What to copy: a path and a tag, either of which may hold ``*``.
 
     Neither tag nor digest means every tag.
@@ -98,8 +98,7 @@ class SourcePattern:
         return self.digest is None and (self.tag is None or "*" in self.tag)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where to put it: a path that holds one ``*`` when the source's does."""
 
     registry: Registry
@@ -131,8 +130,7 @@ class Rule:
     """The mapping for many repositories of which it is for one, if it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A text to read mappings from, with the name that problems are told under."""
 
     name: str

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+from msgspec import Struct
+
 from mirror.image.platform import Selection
 from mirror.mapping.tag_filter import ALL, TagFilter
 from mirror.options import Options
@@ -11,8 +13,7 @@ from mirror.options import Options
 DEFAULT_MAX_PERCENT = 10.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prune:
+class Prune(Struct, frozen=True, kw_only=True):
     """Tags that have left their source are deleted at the destination, within a limit."""
 
     max_percent: float = DEFAULT_MAX_PERCENT

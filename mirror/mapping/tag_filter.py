@@ -8,9 +8,10 @@ Pure: the tags are given.  What was created last is for a registry to say.
 import fnmatch
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 from mirror.image.digest import Digest
 from mirror.mapping.version import Range, version_of
@@ -18,8 +19,7 @@ from mirror.mapping.version import Range, version_of
 _EXPRESSION = "regex:"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """Names that are meant: a glob (``v1.*``), or after ``regex:`` an expression, both whole."""
 
     text: str
@@ -52,16 +52,14 @@ class Age(StrEnum):
     CREATED = "created"
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """A tag that is to name this digest, whatever its source says by now."""
 
     tag: str
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagFilter:
+class TagFilter(Struct, frozen=True, kw_only=True):
     """The tags that are wanted: all, unless something says less."""
 
     include: tuple[Pattern, ...] = ()

@@ -15,9 +15,9 @@ same version.
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
 
+from msgspec import Struct
 from semver import Version
 
 _COMPARATOR = re.compile(r"(>=|<=|!=|>|<|=|\^|~)?\s*(\S+)")
@@ -47,8 +47,7 @@ def version_of(tag: str) -> Version | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparator:
+class Comparator(Struct, frozen=True):
     """One bound: an operator and a version."""
 
     sign: str
@@ -59,8 +58,7 @@ class Comparator:
         return _HOLDS[self.sign](version, self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """Versions that are wanted: those for which every bound of some alternative holds."""
 
     text: str

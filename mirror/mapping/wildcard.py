@@ -6,15 +6,16 @@ checked that source and target fit each other.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mirror.image.reference import Reference, Repository, is_tag
 from mirror.mapping.grammar import Origin, Rule
 from mirror.mapping.rule_options import RuleOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One image to copy: from here, to there, and where that was asked for."""
 
     source: Reference

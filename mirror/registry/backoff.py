@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from random import Random
 
 import anyio
+from msgspec import Struct, field
 
 from mirror.wire import retry_policy
 from mirror.wire.message import Reply
 from mirror.wire.retry_policy import ResumeBudget
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Clock, chance and number of retries; the rules are in `mirror.wire.retry_policy`."""
 
     retries: int = 0

@@ -1,6 +1,6 @@
 """What one registry was seen to take and to give, shared by all who talk to it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mirror.errors import MirrorError, RegistryError, SessionLost, UploadCorrupted, WrongWay
 from mirror.events import Emit, QuotaSeen

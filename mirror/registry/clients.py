@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import anyio
+from msgspec.structs import replace
 
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope

@@ -10,7 +10,6 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +19,7 @@ from urllib.parse import parse_qs, quote
 import anyio
 import anyio.to_thread
 import msgspec
+from msgspec.structs import replace
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest

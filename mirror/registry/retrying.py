@@ -7,8 +7,9 @@ dead is not waited for by each request in turn.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from mirror.errors import Dropped, NetworkError, Unreachable
 from mirror.registry.backoff import Backoff

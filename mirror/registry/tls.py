@@ -23,16 +23,23 @@ class TlsContexts:
         """Trust the authorities of a PEM bundle too; raise UsageError if there are none in it."""
         self._bundle = bundle
         self._folders = folders
-        self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, bool], ssl.SSLContext | bool] = {}
         self._shared: dict[tuple[Path | None, bool], ssl.SSLContext] = {}
         if bundle is not None:
             self.context("", verify=True)
 
-    def context(self, host: str, *, verify: bool) -> ssl.SSLContext:
-        """Return the context for a host, as ``host[:port]``; without ``verify`` any will do."""
+    def context(self, host: str, *, verify: bool) -> ssl.SSLContext | bool:
+        """Return the context for a host, as ``host[:port]``; without ``verify`` any will do.
+
+        Where a host has nothing of its own, ``verify`` itself is the answer: the HTTP
+        library has made a context for each of the two while it was loaded, and another of
+        the system's store costs 25 ms.
+        """
         if (known := self._contexts.get((host, verify))) is None:
             folder = self._folder(host)
-            if (known := self._shared.get((folder, verify))) is None:
+            if folder is None and self._bundle is None:
+                known = verify
+            elif (known := self._shared.get((folder, verify))) is None:
                 known = self._shared[folder, verify] = self._make(folder, verify=verify)
             self._contexts[host, verify] = known
         return known

@@ -6,10 +6,10 @@ It needs nothing from outside and runs no script.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import Struct
 
 from mirror.report.document import Failure, Image, Report, ReportedPrune
 from mirror.report.merging import missing
@@ -37,8 +37,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An image that is at its destination since this run, or a tag that is not any more."""
 
     what: str
@@ -47,8 +46,7 @@ class Change:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One failure: what it is about, where it was asked for, and what came back."""
 
     reference: str
@@ -56,8 +54,7 @@ class Entry:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Failures with one cause: what it is, what to try, and all that it is about."""
 
     kind: str
@@ -67,8 +64,7 @@ class Trouble:
     more: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One repository, and how much came to it."""
 
     name: str
@@ -77,8 +73,7 @@ class Bar:
     """Of the largest, between 0 and 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """What happened at one registry, to be drawn from left to right."""
 
     host: str
@@ -93,8 +88,7 @@ class Curve:
     peak_requests: float
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """A number then and now."""
 
     what: str
@@ -296,8 +290,7 @@ def _comparisons(report: Report, before: Report) -> list[Comparison]:
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """What is otherwise than in the run before."""
 
     failing: tuple[str, ...]

@@ -6,7 +6,8 @@ Pure: the clock's readings are given.  How it is drawn is for
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirror.events import (
     BlobLanded,
@@ -27,8 +28,7 @@ _RATE_WINDOW = 5.0
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(Struct, frozen=True):
     """A blob on its way."""
 
     destination: Repository
@@ -36,8 +36,7 @@ class Moving:
     size: int
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """How far a run is: feed every event to `take` and the bytes moved to `tick`."""
 
     images_found: int = 0

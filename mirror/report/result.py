@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct, field
 
 from mirror.errors import Differs, MirrorError
 from mirror.events import (
@@ -29,8 +29,7 @@ from mirror.report.timeline import Timeline
 from mirror.shard import Shard
 
 
-@dataclass(slots=True)
-class Result:
+class Result(Struct):
     """The outcome so far: feed every event to `take`."""
 
     started: datetime

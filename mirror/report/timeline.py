@@ -5,7 +5,8 @@ However long a run is, there are at most `BINS` of them: when they are full, two
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mirror.events import BlobLanded, BlobStarted, BlobStopped, Event, Landing, RequestSent
 from mirror.image.digest import Digest
@@ -17,8 +18,7 @@ BINS = 240
 _FIRST_WIDTH = 0.25
 
 
-@dataclass(slots=True)
-class Lane:
+class Lane(Struct):
     """What happened at one registry, bin by bin."""
 
     requests: list[float] = field(default_factory=list)
@@ -26,8 +26,7 @@ class Lane:
     """Of blobs that were copied there, spread over the time that each took."""
 
 
-@dataclass(slots=True)
-class Timeline:
+class Timeline(Struct):
     """Feed every event to `take` with the seconds since the run began."""
 
     width: float = _FIRST_WIDTH

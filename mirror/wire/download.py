@@ -11,8 +11,9 @@ Distribution specification, "Pulling blobs"; RFC 9110, section 14.
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from http import HTTPStatus
+
+from msgspec.structs import replace
 
 from mirror.errors import RegistryError, SizeMismatch
 from mirror.image.digest import Digest

@@ -5,10 +5,10 @@ registry API's.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import msgspec
+from msgspec import Struct, field
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
@@ -32,8 +32,7 @@ _EMPTY_LIMIT = 100
 _LINK_LIMIT = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PagedNames:
+class PagedNames(Struct, frozen=True):
     """Names that a registry lists: all of them, or what came until now."""
 
     names: tuple[str, ...] = ()

@@ -11,11 +11,12 @@ awaits; who implements the verb is on a floor above.
 
 from collections.abc import AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to ask.
 
     ``url`` is absolute, or a path at the registry's own address.  A body that
@@ -45,10 +46,10 @@ class Request:
         """Set the length of bytes; raise ValueError for a stream without one."""
         if isinstance(self.body, bytes):
             if self.body:
-                object.__setattr__(self, "length", len(self.body))
+                force_setattr(self, "length", len(self.body))
             return
-        object.__setattr__(self, "repeatable", False)
-        object.__setattr__(self, "blob", True)
+        force_setattr(self, "repeatable", False)
+        force_setattr(self, "blob", True)
         if self.length is None:
             raise ValueError("a stream needs a length")
 
@@ -64,8 +65,7 @@ class Request:
         return f"{self.method} {self.url.partition('?')[0]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What came back; ``url`` is absolute, ``chunks`` can be read once."""
 
     status: int

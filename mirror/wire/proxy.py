@@ -8,15 +8,15 @@ of addresses and networks (``10.0.0.0/8``), each with a port if it likes, or
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mirror.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
+class Proxies(Struct, frozen=True):
     """The proxies there are, and for whom there are none."""
 
     http: str = ""

@@ -7,8 +7,9 @@ Only a GET of a manifest counts; a HEAD says the figures for nothing.  Registrie
 that say nothing have no such limit.
 """
 
-from dataclasses import dataclass
 from math import inf
+
+from msgspec import Struct
 
 from mirror.wire.message import Reply
 
@@ -16,8 +17,7 @@ from mirror.wire.message import Reply
 _SHORTEST_WINDOW = 600
 
 
-@dataclass(slots=True)
-class PullQuota:
+class PullQuota(Struct):
     """The pulls that are left at one registry: feed every reply to `see`."""
 
     limit: int | None = None

@@ -5,8 +5,9 @@ the login stays behind when the origin changes (S3 answers 400 to two of them,
 and it would be a leak), and https never falls back to http.
 """
 
-from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from mirror.errors import RegistryError
 from mirror.wire.address import join

@@ -7,11 +7,11 @@
 Distribution specification 1.1, "Listing Referrers" and "Referrers Tag Schema".
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 
 import msgspec
+from msgspec import Struct
 
 from mirror.errors import RegistryError
 from mirror.image.digest import Digest
@@ -40,8 +40,7 @@ class Fallback(Enum):
     """Never: there is no such tag."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReferrerList:
+class ReferrerList(Struct, frozen=True):
     """What refers to a manifest, and how the registry has it."""
 
     referrers: tuple[Descriptor, ...] = ()

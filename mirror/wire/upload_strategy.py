@@ -5,9 +5,11 @@ and not tried again in the run.  The first request that works stays in use.
 """
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 MIB = 1024 * 1024
 # Chunks tried one after the other where a body was too large: the first is what
@@ -30,8 +32,7 @@ class Method(Enum):
     """PATCHes in order, and an empty PUT."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadStrategy:
+class UploadStrategy(Struct, frozen=True):
     """How to send blobs to one registry."""
 
     method: Method = Method.WHOLE

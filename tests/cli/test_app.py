@@ -1,27 +1,8 @@
 """The commands: what they are called, what they cost to ask for help, what they refuse."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.cli.conftest import Run, environment
-
-
-def test_help_loads_neither_the_http_library_nor_yaml() -> None:
-    program = (
-        "import sys; sys.argv = ['mirror', '--help']\n"
-        "from mirror.cli.app import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'aiohttp', 'yaml', 'anyio', 'msgspec', 'rich'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
-        env=environment(),
-    )  # fmt: skip
-
-    assert done.stdout.splitlines()[-1] == "[]"
+from tests.cli.conftest import Run
 
 
 @pytest.mark.parametrize("words", [("--help",), ("-h",), ("copy", "--help"), ("inspect", "-h")])

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,6 @@ TAGS = ("1.0", "1.1")
 EVERYTHING = "S/team/*=T/m/*"
 
 
-@dataclass(slots=True)
 class DownloadParallelism(Result):
     """What a run by many came to."""
 

@@ -1,10 +1,10 @@
 """Every kind of request meets every fault: what can arrive does, the rest is a precise failure."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
+from msgspec.structs import replace
 
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put

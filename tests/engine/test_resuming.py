@@ -1,10 +1,10 @@
 """What breaks off goes on where it broke off, and nothing moves twice that need not."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mirror.demo.fault import Fault
 from mirror.demo.images import CONFIG, Blob, layer, put

@@ -1,7 +1,6 @@
 """Scheduling decisions, seen without an event loop."""
 
 import heapq
-from dataclasses import dataclass
 from random import Random
 
 from hypothesis import given
@@ -13,8 +12,7 @@ from mirror.image.reference import Registry
 REGISTRIES = {name: Registry(name) for name in "abc"}
 
 
-@dataclass(eq=False)
-class Work(Turn):
+class Work(Turn, eq=False):
     """A turn with a name."""
 
     name: str = ""

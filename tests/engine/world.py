@@ -3,10 +3,11 @@
 import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from mirror.engine.blob_transfer import BlobArrival, Transfers
 from mirror.engine.dry_run import DryRunDestination, Plan

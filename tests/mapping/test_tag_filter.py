@@ -1,10 +1,9 @@
 """Which tags are chosen by their names."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mirror.image.digest import Digest
 from mirror.image.platform import Platform, Selection

@@ -1,11 +1,11 @@
 """What ``*`` stands for, given the names there are."""
 
-from dataclasses import replace
 from re import fullmatch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mirror.image.reference import Reference
 from mirror.mapping.grammar import Document, Rule, parse

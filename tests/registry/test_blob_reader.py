@@ -1,11 +1,10 @@
 """Reading a blob that breaks off, and small bodies up to a limit."""
 
-from dataclasses import replace
-
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mirror.errors import MirrorError, RegistryError, Truncated
 from mirror.image.digest import Digest

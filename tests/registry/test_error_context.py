@@ -1,8 +1,7 @@
 """An error says on which side it happened, with what, and what may help there."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mirror.effort import Effort, effort_of
 from mirror.errors import Denied, MirrorError, NetworkError, NotFound

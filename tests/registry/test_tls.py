@@ -10,7 +10,10 @@ from mirror.errors import UsageError
 from mirror.registry.tls import TlsContexts
 
 
-def authorities(context: ssl.SSLContext) -> int:
+def authorities(context: ssl.SSLContext | bool) -> int:
+    """How many are trusted; True stands for the system's."""
+    if not isinstance(context, ssl.SSLContext):
+        context = ssl.create_default_context()
     return len(context.get_ca_certs())
 
 
@@ -40,12 +43,20 @@ def test_a_host_has_a_folder_of_its_own(tmp_path: Path, bundle: Path) -> None:
 
     here, elsewhere = (trust.context(host, verify=True) for host in ("r.io:5000", "r.io"))
     assert authorities(here) == 1 + authorities(elsewhere)
-    assert trust.context("q.io", verify=True) is elsewhere, "what is the same is made once"
+    assert elsewhere is True, "the library's own will do"
 
 
-def test_without_verification_any_certificate_will_do() -> None:
-    context = TlsContexts(folders=()).context("r.io", verify=False)
+def test_what_is_the_same_is_made_once(bundle: Path) -> None:
+    trust = TlsContexts(bundle, folders=())
 
+    assert trust.context("r.io", verify=True) is trust.context("q.io", verify=True)
+
+
+def test_without_verification_any_certificate_will_do(bundle: Path) -> None:
+    assert TlsContexts(folders=()).context("r.io", verify=False) is False
+
+    context = TlsContexts(bundle, folders=()).context("r.io", verify=False)
+    assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
 
 

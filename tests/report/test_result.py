@@ -1,10 +1,10 @@
 """The run report, as scripts read it."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from mirror.errors import Denied, MirrorError
 from mirror.events import (
