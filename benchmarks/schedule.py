@@ -5,30 +5,34 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.results import Finding
-from mirror.engine.schedule import Rank, Schedule, Turn
+from mirror.engine.adaptive_limit import HostLimit
+from mirror.engine.schedule import Priority, Schedule, SlotRequest
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry
 
-_OTHER_WAYS_LIMIT = 100_000
+_REQUESTS = 100_000
 
 
 def findings(_: int) -> Iterator[Finding]:
     """Measure what deciding costs."""
     source, target = Registry("s.example.com"), Registry("d.example.com")
     both = tuple(sorted((source, target)))
-    turns: list[Turn] = []
-    for number in range(_OTHER_WAYS_LIMIT // 2):
+    requests: list[SlotRequest] = []
+    for number in range(_REQUESTS // 2):
         content = Digest.of(str(number).encode()).hex
-        turns += [Turn(Rank.COPY, both, number + 1, content), Turn(Rank.FIND, (target,))]
-    schedule = Schedule(per_registry=16)
+        requests += [
+            SlotRequest(Priority.COPY, both, number + 1, content),
+            SlotRequest(Priority.FIND, (target,)),
+        ]
+    schedule = Schedule(lambda _: HostLimit(128))
     gc.freeze()  # as a run does, so that the collector does not look at the modules again
     began = time.perf_counter()
-    for turn in turns:
-        schedule.add(turn)
+    for request in requests:
+        schedule.add(request)
     done = 0
     while started := schedule.start():
-        for turn in started:
-            schedule.finish(turn, succeeded=True)
+        for request in started:
+            schedule.finish(request, 0.1, 0.0)
             done += 1
     elapsed = time.perf_counter() - began
     gc.unfreeze()

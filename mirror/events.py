@@ -180,7 +180,7 @@ class QuotaSeen(Struct, frozen=True):
     window: int
 
 
-class PushedBack(Struct, frozen=True):
+class HostThrottled(Struct, frozen=True):
     """A registry host had too much.
 
     It said so with a ``status`` and is left alone for so many seconds, or broke a
@@ -190,6 +190,16 @@ class PushedBack(Struct, frozen=True):
     registry: Registry
     seconds: float
     status: int
+
+
+class LevelReached(Struct, frozen=True):
+    """How many requests were in flight to a registry host in the end, and why not more."""
+
+    host: str
+    requests: int
+    requests_held_by: str
+    bodies: int
+    bodies_held_by: str
 
 
 class AdmissionClosed(Struct, frozen=True):
@@ -210,7 +220,8 @@ Event = (
     | ManifestPushed
     | RequestSent
     | QuotaSeen
-    | PushedBack
+    | HostThrottled
+    | LevelReached
     | AdmissionClosed
 )
 Emit = Callable[[Event], None]

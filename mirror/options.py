@@ -9,7 +9,6 @@ from msgspec import Struct, field
 from mirror.image.platform import Selection
 from mirror.shard import Shard
 
-DEFAULT_MAX_PER_REGISTRY = 16
 DEFAULT_RETRIES = 5
 # New objects until cycles are looked for: seldom, since finished requests leave few and
 # each look walks over all that is planned (docs/decisions/0007).
@@ -84,8 +83,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """One repository per token, so that blobs are not mounted from others that need a login."""
     certificate_authority: Path | None = None
     """A PEM bundle to trust besides the system's store."""
-    max_per_registry: int = DEFAULT_MAX_PER_REGISTRY
-    """Requests in flight to one registry host, at most."""
+    max_per_registry: int | None = None
+    """Requests in flight to one registry host, at most; None lets each host find its level."""
     max_registry: int | None = None
     """Registry hosts worked on at once, at most, but a copy gets its two; None means no limit."""
     timeouts: Timeouts = DEFAULT_TIMEOUTS
@@ -105,10 +104,6 @@ class Options(Struct, frozen=True, kw_only=True):
     def at(self, host: str) -> RegistryOptions:
         """Return what is different at a registry host."""
         return self.registries.get(host, _AS_ALL)
-
-    def limit_at(self, host: str) -> int:
-        """Return how many requests may be in flight to a registry host."""
-        return self.at(host).max_per_registry or self.max_per_registry
 
 
 def size(text: str) -> int:

@@ -75,6 +75,18 @@ def size(text: str) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
+def in_flight(text: str) -> int | None:
+    """Read a number of requests, or ``auto``, which is None; raise BadParameter for neither."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(
+            f"{text!r} is not a number of requests: write 8, or auto",
+            param_hint="--max-per-registry",
+        )
+    return int(text)
+
+
 def rate(text: str) -> int:
     """Read bytes per second such as ``50MB/s``; raise BadParameter if it is none."""
     try:

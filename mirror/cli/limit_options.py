@@ -6,14 +6,14 @@ from mirror.cli.option_declarations import option
 
 _LIMITS = "Limits"
 
+AUTO = "auto"
 MaxPerRegistry = Annotated[
-    int,
+    str,
     option(
         _LIMITS,
         "--max-per-registry",
-        min=1,
         metavar="N",
-        meaning="Requests in flight to one registry host, at most.",
+        meaning="Requests in flight to one registry host, at most; auto finds the level of each.",
     ),
 ]
 MaxRegistry = Annotated[

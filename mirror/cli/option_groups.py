@@ -17,7 +17,6 @@ from msgspec.structs import FieldInfo, fields
 from mirror.cli import auth_options, cluster_options, converters, limit_options
 from mirror.cli import option_declarations as given
 from mirror.options import (
-    DEFAULT_MAX_PER_REGISTRY,
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUTS,
     Cluster,
@@ -63,7 +62,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     engine: cluster_options.Engines = cluster_options.EngineName.LOCAL
     scheduler: cluster_options.Scheduler = None
     recheck: given.Recheck = given.DEFAULT_RECHECK
-    max_per_registry: limit_options.MaxPerRegistry = DEFAULT_MAX_PER_REGISTRY
+    max_per_registry: limit_options.MaxPerRegistry = limit_options.AUTO
     max_registry: limit_options.MaxRegistry = None
     retries: limit_options.Retries = DEFAULT_RETRIES
     stall_timeout: limit_options.StallTimeout = DEFAULT_TIMEOUTS.stall
@@ -102,7 +101,7 @@ class Shared(Struct, frozen=True, kw_only=True):
             fail_fast=self.fail_fast,
             insecure_source=self.insecure or not self.src_tls_verify,
             insecure_destination=self.insecure or not self.dest_tls_verify,
-            max_per_registry=self.max_per_registry,
+            max_per_registry=converters.in_flight(self.max_per_registry),
             max_registry=self.max_registry,
             retries=self.retries,
             timeouts=Timeouts(

@@ -11,10 +11,10 @@ from mirror.errors import Differs, MirrorError
 from mirror.events import (
     AdmissionClosed,
     Event,
+    HostThrottled,
     ImageSettled,
     PruneSettled,
     PruneStatus,
-    PushedBack,
     QuotaSeen,
     Status,
     Traffic,
@@ -81,6 +81,9 @@ class Reporter:
             self.terminal.say(_quota(quota))
         if interrupted:
             self.terminal.say("interrupted: what was not done yet is deferred", "bold")
+        if self._verbosity > 0 or (self._rehearsing and self._verbosity >= 0):
+            for host, level in self.result.report_levels().items():
+                self.terminal.say(f"{host}: at once {level.text()}", "dim")
         if self._verbosity >= 0:
             self.terminal.say(self.summary())
 
@@ -114,7 +117,7 @@ class Reporter:
                 self._settled(event)
             case PruneSettled():
                 self._pruned(event)
-            case PushedBack():
+            case HostThrottled():
                 self._paused(event)
             case AdmissionClosed():
                 self.terminal.say(
@@ -155,7 +158,7 @@ class Reporter:
             if error.hint:
                 self.terminal.say(f"  {error.hint}", "dim")
 
-    def _paused(self, pause: PushedBack) -> None:
+    def _paused(self, pause: HostThrottled) -> None:
         """Say that a host is left alone for a while, once for all who wait for it."""
         now, host = time.monotonic(), pause.registry.host
         if self._verbosity < 0 or pause.seconds < _WORTH_SAYING or now < self._pauses[host]:

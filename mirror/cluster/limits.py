@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mirror.options import Options
+from mirror.wire.known_limits import limit_at
 
 _WHOLE = Fraction(1)
 # A copy needs two registries, whatever the limit.
@@ -73,7 +74,7 @@ class SharedLimits:
 
     def _slots(self, host: str, among: int) -> int:
         """Return how many of a host's requests one of so many may have, rounded up; 0 for none."""
-        limit = self._options.limit_at(host)
+        limit = limit_at(host, self._options).most
         return min(-(-limit // among), limit - self._used[host])
 
     def _has_room(self, hosts: frozenset[str]) -> bool:

@@ -5,7 +5,7 @@ as deferred.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from mirror.errors import MirrorError, Refused
 from mirror.events import Emit, ImageSettled, ImagesFound, Status
@@ -13,7 +13,6 @@ from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule
 from mirror.mapping.rule_options import name_of
 from mirror.mapping.wildcard import Pair, pair
-from mirror.options import Options
 from mirror.place import Place, Side
 
 RegistryPair = tuple[Registry, Registry]
@@ -29,16 +28,18 @@ class Admission:
 
     def __init__(
         self,
-        options: Options,
+        in_flight: Callable[[Registry], int],
         emit: Emit,
         opened: Callable[[Pair], None],
         refused: Callable[[Reference], None],
     ) -> None:
-        """``opened`` begins with a pair, and has `close` called when that is over.
+        """``in_flight`` is how many requests may be in flight to a registry now.
+
+        ``opened`` begins with a pair, and has `close` called when that is over.
 
         ``refused`` is called with each destination that was promised to another source.
         """
-        self._options = options
+        self._in_flight = in_flight
         self._emit = emit
         self._opened = opened
         self._refused = refused
@@ -73,6 +74,12 @@ class Admission:
         self._open_on[lane] -= 1
         self._admit(lane)
 
+    def open_more(self, registries: Set[Registry]) -> None:
+        """Open what there is room for now that more may be in flight to these registries."""
+        for lane in list(self._queues):
+            if not registries.isdisjoint(lane):
+                self._admit(lane)
+
     def defer(self) -> None:
         """Open nothing more; tell of all that waits as deferred."""
         self._over = True
@@ -88,7 +95,7 @@ class Admission:
     def _admit(self, lane: RegistryPair) -> None:
         """Open as many pairs between two registries as there is room for."""
         queue = self._queues.get(lane)
-        slots = max(self._options.limit_at(registry.host) for registry in lane)
+        slots = max(map(self._in_flight, lane))
         while queue and not self._over and self._open_on[lane] < _OPEN_PER_SLOT * slots:
             self._open_on[lane] += 1
             self._opened(pair(queue.popleft()))

@@ -14,7 +14,7 @@ from functools import partial
 
 from mirror.effort import current_effort
 from mirror.engine.run_state import Route, Run
-from mirror.engine.schedule import Rank
+from mirror.engine.schedule import Priority
 from mirror.errors import MirrorError, RegistryError
 from mirror.events import Landing
 from mirror.image.manifest import Descriptor
@@ -41,13 +41,16 @@ def blob_key(route: Route, blob: Descriptor) -> Hashable:
     return "blob", route.destination, blob.digest, blob.size, blob.urls
 
 
-async def ensure_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool = False) -> bool:
+async def ensure_blob(
+    run: Run, route: Route, blob: Descriptor, *, refused: bool = False, missing: int = 0
+) -> bool:
     """Find, mount or stream a blob that is not known to be there.
 
     Return False if it was found by looking for it.
 
     ``refused`` says that the registry does not have it, whatever it said before: then it is
-    looked for in any case, and not mounted.
+    looked for in any case, and not mounted.  ``missing`` is how many bytes its manifest still
+    lacks: what lacks little is finished first.
     """
     known, destination = run.known, route.destination
     exists = known.exists(destination)
@@ -55,10 +58,10 @@ async def ensure_blob(run: Run, route: Route, blob: Descriptor, *, refused: bool
         if await _is_there(run, destination, blob):
             known.add_blob(destination, blob.digest)
             return False
-        await copy_missing_blob(run, route, blob, may_exist=False, mountable=not refused)
+        await copy_missing_blob(run, route, blob, mountable=not refused, missing=missing)
     else:
         may_exist = exists is None and not run.options.force
-        await copy_missing_blob(run, route, blob, may_exist=may_exist)
+        await copy_missing_blob(run, route, blob, may_exist=may_exist, missing=missing)
     return True
 
 
@@ -72,7 +75,13 @@ async def _is_there(run: Run, destination: Repository, blob: Descriptor) -> bool
 
 
 async def copy_missing_blob(
-    run: Run, route: Route, blob: Descriptor, *, may_exist: bool = False, mountable: bool = True
+    run: Run,
+    route: Route,
+    blob: Descriptor,
+    *,
+    may_exist: bool = False,
+    mountable: bool = True,
+    missing: int = 0,
 ) -> None:
     """Mount a blob, or stream it.
 
@@ -85,7 +94,12 @@ async def copy_missing_blob(
     async with run.first_uploads.turn(registry, blob.digest) if shared else _at_once():
         size = max(1, blob.size)  # an empty blob needs the same requests as any other
         async with run.slots.hold(
-            Rank.COPY, route.source.registry, registry, size=size, content=blob.digest.hex
+            Priority.COPY,
+            route.source.registry,
+            registry,
+            size=size,
+            content=blob.digest.hex,
+            missing=missing,
         ):
             current_effort().begin()
             # What is known now decides: it may have come to the registry meanwhile.

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from mirror.engine.blob_transfer import BlobArrival
 from mirror.engine.repository_access import Destination
-from mirror.engine.schedule import Rank
+from mirror.engine.schedule import Priority
 from mirror.events import BlobLanded, Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest
@@ -98,7 +98,7 @@ class DryRunDestination(Destination):
             self.plan.dry_run_only[repository.registry.host] += dry_run_only
             return found
 
-        return await self._ask(Rank.FIND, repository, look)
+        return await self._ask(Priority.FIND, repository, look)
 
     async def has(
         self, repository: Repository, blob: Descriptor, *, dry_run_only: bool = False
@@ -114,7 +114,7 @@ class DryRunDestination(Destination):
             self.plan.dry_run_only[repository.registry.host] += dry_run_only and not found
             return found
 
-        found = await self._ask(Rank.FIND, repository, look, blob.digest)
+        found = await self._ask(Priority.FIND, repository, look, blob.digest)
         if found:
             self._emit(BlobLanded(repository, blob.digest, blob.size, Landing.PRESENT))
         return found

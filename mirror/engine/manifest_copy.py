@@ -55,9 +55,12 @@ async def copy_parts(
     """
     known, destination = run.known, route.destination
     parts: dict[Hashable, Callable[[], Awaitable[bool]]] = {}
-    for blob in blobs:
-        if not known.has_blob(destination, blob.digest):
-            parts[blob_key(route, blob)] = partial(ensure_blob, run, route, blob, refused=refused)
+    lacked = [blob for blob in blobs if not known.has_blob(destination, blob.digest)]
+    missing = sum(blob.size for blob in lacked)
+    for blob in lacked:
+        parts[blob_key(route, blob)] = partial(
+            ensure_blob, run, route, blob, refused=refused, missing=missing
+        )
     for one in manifests:
         if not known.has_manifest(destination, one.digest):
             parts[_key(destination, one.digest)] = partial(_copy_manifest, run, route, one, depth)

@@ -42,7 +42,8 @@ class PairProcessing(ABC, Generic[_I]):
 
     def __init__(self, run: Run, observer: Observer) -> None:
         self.run = run
-        self.admission = Admission(run.options, self.emit, self._open, observer.failed)
+        self.admission = Admission(run.slots.in_flight, self.emit, self._open, observer.failed)
+        run.slots.on_growth = self.admission.open_more
         self.expansion = Expansion(
             run.source, run.listings, run.options, self.emit, self.admission, observer
         )

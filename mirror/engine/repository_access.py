@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from mirror.effort import note_attempts
 from mirror.engine.blob_transfer import BlobArrival, BlobTransfer, Transfers
-from mirror.engine.schedule import Rank
+from mirror.engine.schedule import Priority
 from mirror.engine.single_flight import SingleFlight
 from mirror.engine.slots import Slots
 from mirror.errors import IntegrityError, MirrorError, NotFound, Refused, RegistryError, Truncated
@@ -78,7 +78,7 @@ class _Requests:
 
     async def _ask(
         self,
-        rank: Rank,
+        rank: Priority,
         repository: Repository,
         question: Callable[[Client], Awaitable[T]],
         *key: object,
@@ -115,19 +115,19 @@ class _Requests:
     async def manifest(self, repository: Repository, digest: Digest) -> Manifest:
         """Return a manifest, verified."""
         return await self._ask(
-            Rank.READ, repository, lambda client: client.manifest(str(digest), digest), digest
+            Priority.READ, repository, lambda client: client.manifest(str(digest), digest), digest
         )
 
     async def tags(self, repository: Repository) -> PagedNames:
         """Return all tags of a repository."""
-        return await self._ask(Rank.LIST, repository, lambda client: client.tags())
+        return await self._ask(Priority.LIST, repository, lambda client: client.tags())
 
     async def referrers(
         self, repository: Repository, subject: Digest, fallback: Fallback = Fallback.INSTEAD
     ) -> ReferrerList:
         """Return the referrers of a manifest."""
         return await self._ask(
-            Rank.READ, repository, lambda client: client.referrers(subject, fallback),
+            Priority.READ, repository, lambda client: client.referrers(subject, fallback),
             "referrers", subject, fallback,
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ class Source(_Requests):
     async def resolve(self, reference: Reference) -> Descriptor:
         """Return what a tag or digest names; raise NotFound if there is nothing."""
         return await self._ask(
-            Rank.RESOLVE, reference.repository, lambda client: client.resolve(reference.target),
+            Priority.RESOLVE, reference.repository, lambda client: client.resolve(reference.target),
             reference.target,
         )  # fmt: skip
 
@@ -163,13 +163,13 @@ class Source(_Requests):
     async def created(self, reference: Reference) -> float:
         """Return when what a tag names was created, in seconds since 1970."""
         return await self._ask(
-            Rank.LIST, reference.repository, lambda client: creation(client, reference),
+            Priority.LIST, reference.repository, lambda client: creation(client, reference),
             reference.target,
         )  # fmt: skip
 
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
         """Return a page of a registry's repositories; of folders, of those below one."""
-        async with self._slots.hold(Rank.LIST, registry):
+        async with self._slots.hold(Priority.LIST, registry):
             return await self._complete(lambda: self._clients.catalog(registry, below, rest))
 
     def _keep(self, manifest: Manifest) -> None:
@@ -203,7 +203,7 @@ class Destination(_Requests):
         """Return what a tag or digest names; None if there is nothing."""
         try:
             return await self._ask(
-                Rank.RESOLVE, reference.repository,
+                Priority.RESOLVE, reference.repository,
                 lambda client: client.resolve(reference.target), reference.target,
             )  # fmt: skip
         except NotFound:
@@ -211,14 +211,14 @@ class Destination(_Requests):
 
     async def exists(self, repository: Repository, *, dry_run_only: bool = False) -> bool:
         """Whether there is such a repository; ``dry_run_only`` says that only a dry run asks."""
-        return await self._ask(Rank.FIND, repository, lambda client: client.exists())
+        return await self._ask(Priority.FIND, repository, lambda client: client.exists())
 
     async def has(
         self, repository: Repository, blob: Descriptor, *, dry_run_only: bool = False
     ) -> bool:
         """Whether a blob is in a repository; ``dry_run_only`` says that only a dry run asks."""
         found = await self._ask(
-            Rank.FIND, repository, lambda client: client.has(blob.digest), blob.digest
+            Priority.FIND, repository, lambda client: client.has(blob.digest), blob.digest
         )
         if found:
             self._emit(BlobLanded(repository, blob.digest, blob.size, Landing.PRESENT))
@@ -231,7 +231,7 @@ class Destination(_Requests):
         that shows only if it is read to its end, which ``deep`` asks for.
         """
         return await self._ask(
-            Rank.FIND, repository, lambda client: client.check_manifest(digest, deep=deep),
+            Priority.FIND, repository, lambda client: client.check_manifest(digest, deep=deep),
             "manifest", digest, deep,
         )  # fmt: skip
 
@@ -239,10 +239,10 @@ class Destination(_Requests):
         """Whether a blob is in a repository; see `check_manifest`."""
         if not deep or not blob.size:
             return await self._ask(
-                Rank.FIND, repository, lambda client: client.check_blob(blob), "blob", blob
+                Priority.FIND, repository, lambda client: client.check_blob(blob), "blob", blob
             )
         return await self._ask(
-            Rank.FIND, repository, lambda client: self._transfers.read_through(client, blob),
+            Priority.FIND, repository, lambda client: self._transfers.read_through(client, blob),
             "deep", blob, size=blob.size,
         )  # fmt: skip
 
@@ -275,7 +275,7 @@ class Destination(_Requests):
 
     async def put(self, reference: Reference, manifest: Manifest) -> None:
         """Store a manifest under a tag or digest."""
-        async with self._slots.hold(Rank.PUT, reference.repository.registry):
+        async with self._slots.hold(Priority.PUT, reference.repository.registry):
             client = self._clients.client(reference.repository, Side.DESTINATION)
             try:
                 await self._complete(lambda: client.put(manifest, reference.target))
@@ -297,7 +297,7 @@ class Destination(_Requests):
 
         A list that is not there at all becomes ``whole``, if that is given.
         """
-        async with self._slots.hold(Rank.PUT, repository.registry):
+        async with self._slots.hold(Priority.PUT, repository.registry):
             client = self._clients.client(repository, Side.DESTINATION)
             index = await self._complete(lambda: client.merge_referrers(subject, referrers, whole))
         if index is None:
@@ -309,7 +309,7 @@ class Destination(_Requests):
         """Delete a tag or a manifest; return False where the registry deletes no tags."""
 
         async def ask() -> bool:
-            async with self._slots.hold(Rank.DELETE, reference.repository.registry):
+            async with self._slots.hold(Priority.DELETE, reference.repository.registry):
                 client = self._clients.deleting(reference.repository)
                 return await self._complete(lambda: client.delete(reference))
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mirror.auth.keychain import Keychain, Logins
+from mirror.engine.adaptive_limit import HostLimit
 from mirror.engine.blob_transfer import Transfers
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Ledger, Recall, nothing
@@ -18,12 +19,13 @@ from mirror.engine.run_state import Peers, Run
 from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
 from mirror.engine.task_groups import task_group
-from mirror.events import Emit, Event, PushedBack, Traffic
+from mirror.events import Emit, Event, HostThrottled, LevelReached, Traffic
 from mirror.image.reference import Registry
 from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.registry.backoff import Backoff
 from mirror.registry.clients import RegistryClients
+from mirror.wire.known_limits import limit_at
 from mirror.wire.proxy import Proxies
 
 
@@ -86,6 +88,13 @@ def plan_of(run: Run) -> Plan | None:
     return run.destination.plan if isinstance(run.destination, DryRunDestination) else None
 
 
+def _level(registry: Registry, limit: HostLimit) -> LevelReached:
+    requests, bodies = limit.requests, limit.bodies
+    return LevelReached(
+        registry.host, requests.size, str(requests.reason), bodies.size, str(bodies.reason)
+    )
+
+
 @contextmanager
 def remembering(options: Options, emit: Emit) -> Iterator[tuple[Ledger | None, Emit]]:
     """Give the ledger that the options name, and an ``emit`` from which it learns."""
@@ -114,16 +123,16 @@ async def opened(
 
     At destinations it logs in to read only, unless it ``writes``.
     """
-    limits = {Registry(host): options.limit_at(host) for host in options.registries}
-    slots = Slots(
-        Schedule(
-            per_registry=options.max_per_registry, registries=options.max_registry, limits=limits
-        )
-    )
+
+    def limit(registry: Registry) -> HostLimit:
+        found = limit_at(registry.host, options)
+        return HostLimit(found.most, found.start)
+
+    slots = Slots(Schedule(limit, registries=options.max_registry))
 
     def watch(event: Event) -> None:
-        if isinstance(event, PushedBack):
-            slots.push_back(event.registry)
+        if isinstance(event, HostThrottled):
+            slots.refuse(event.registry)
         emit(event)
 
     async with (
@@ -143,3 +152,6 @@ async def opened(
             peers=environment.peers if destination.writes else None,
         )  # fmt: skip
         tasks.cancel_scope.cancel()
+        for registry, reached in slots.limits.items():
+            if not registry.is_local:
+                emit(_level(registry, reached))

@@ -5,7 +5,8 @@ says what finished; every decision about order and limits is made here, where a
 test can watch it without an event loop.
 
 What is ready stands in lanes: one for the small requests and one for the bodies of
-each set of registries.  A full registry blocks whole lanes, so choosing costs
+each set of registries.  A blob of at most 64 KiB is a small request: it would wait for ever
+behind slow layers.  A full registry blocks whole lanes, so choosing costs
 time in the number of lanes that may have become free, and not in the number of
 requests: 100,000 over two registries are scheduled in one to two seconds
 (`benchmarks/schedule.py`).
@@ -16,13 +17,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from mirror.engine.adaptive_limit import AdaptiveLimit
+from mirror.engine.adaptive_limit import HostLimit
 from mirror.image.reference import Registry
 
 
-class Rank(IntEnum):
+class Priority(IntEnum):
     """What goes first: finish before you begin, or memory grows with the file."""
 
     PUT = 0
@@ -34,91 +35,174 @@ class Rank(IntEnum):
     DELETE = 6
 
 
-class Turn(Struct, eq=False):
+# Bytes of a body that is no more than a small request.
+SMALL = 64 * 1024
+# Of so many bodies that run, one is of what lacks the least.
+_OF_EACH = 4
+
+
+class SlotRequest(Struct, eq=False):
     """Something that waits for slots, or has them."""
 
-    rank: Rank
+    priority: Priority
     registries: tuple[Registry, ...]
     """Where it has a request in flight, in order; twice for a copy within a registry."""
     size: int = 0
     """Bytes of the body that it moves; 0 for a small request."""
     content: str = ""
     """The blob that it moves, so that transfers of one blob start together; or empty."""
+    missing: int = 0
+    """Bytes that what it is for still lacks, this body included; 0 where that is not known."""
     withdrawn: bool = False
     """Whether it was given up."""
+    started: bool = False
+    near: bool = False
+    """Whether it was chosen because what it is for lacks little."""
     lane: "_Lane | None" = None
 
+    @property
+    def is_body(self) -> bool:
+        """Whether it moves so much that it would hold up small requests."""
+        return self.size > SMALL
 
-_Entry = tuple[int, int, str, int, Turn]
+
+class _Queue:
+    """Requests of one lane, best first by one measure; those that are gone are passed over."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[tuple[int, int, str, int], SlotRequest]] = []
+
+    def push(self, key: tuple[int, int, str, int], request: SlotRequest) -> None:
+        """Add a request; no two have the same key."""
+        heapq.heappush(self._entries, (key, request))
+
+    def first(self) -> tuple[int, int, str, int] | None:
+        """Return the key of the best that waits; None if none does."""
+        entries = self._entries
+        while entries and (entries[0][1].started or entries[0][1].withdrawn):
+            heapq.heappop(entries)
+        return entries[0][0] if entries else None
+
+    def pop(self) -> SlotRequest:
+        """Take the best out; only after `first` has found one."""
+        return heapq.heappop(self._entries)[1]
 
 
-class _Lane(Struct, eq=False):
-    """Turns that need the same registries, best first."""
+class _Lane:
+    """Requests that need the same registries."""
 
-    registries: tuple[Registry, ...]
-    """One for each request in flight: a copy within a registry reads and writes there."""
-    bulk: bool
-    slots: tuple[tuple[Registry, int], ...]
-    """How many requests it has in flight at once to each registry."""
-    waiting: list[_Entry] = field(default_factory=list)
-    running: int = 0
+    __slots__ = ("_largest", "_nearest", "bodies", "near", "registries", "running", "slots")
+
+    def __init__(self, registries: tuple[Registry, ...], *, bodies: bool) -> None:
+        self.registries = registries
+        """One for each request in flight: a copy within a registry reads and writes there."""
+        self.bodies = bodies
+        self.slots = tuple(Counter(registries).items())
+        """How many requests it has in flight at once to each registry."""
+        self.running = 0
+        self.near = 0
+        """How many of those that run were chosen because what they are for lacks little."""
+        self._largest = _Queue()
+        self._nearest = _Queue()
+
+    def add(self, request: SlotRequest, sequence: int) -> None:
+        """Take a request that is ready."""
+        priority, content = request.priority, request.content
+        self._largest.push((priority, -request.size, content, sequence), request)
+        if self.bodies:
+            self._nearest.push((priority, request.missing, content, sequence), request)
+
+    def rivals(self, other: "_Lane") -> bool:
+        """Whether another lane is for copies of the same kind, to or from somewhere else."""
+        return other is not self and other.bodies is self.bodies and len(other.registries) > 1
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits in it."""
+        return self._largest.first() is not None
+
+    def first(self) -> tuple[int, int, str, int] | None:
+        """Return the key by which lanes are compared; None if nothing waits."""
+        return self._largest.first()
+
+    def pop(self) -> SlotRequest:
+        """Take the next out.
+
+        The largest bodies are begun first, or the end would wait for them alone; but of
+        every four, one is of what lacks the least, so that images are completed all the time.
+        """
+        if self.bodies and self.near * _OF_EACH < self.running and self._nearest.first():
+            request = self._nearest.pop()
+            self.near += 1
+            request.near = True
+        else:
+            request = self._largest.pop()
+        request.started = True
+        return request
 
 
 class Schedule:
-    """The turns that are ready or running.
+    """The requests that are ready or running.
 
-    At most ``per_registry`` requests are in flight to each registry, fewer for a while where it
-    pushes back, and at most ``registries`` registries are worked on at once, though a
-    copy always gets its two.  Bodies leave a quarter of a registry's slots, at most
-    eight, to small requests, which would starve behind layers.  What shares a registry
-    with others leaves them their share of it, so that none waits behind a slow
-    destination of another.
+    How many are in flight to each registry is decided by `mirror.engine.adaptive_limit`, and at
+    most ``registries`` registries are worked on at once, though a copy always gets its
+    two.  What shares a registry with others leaves them their share of it, so that none
+    waits behind a slow destination of another.
     """
 
     def __init__(
         self,
+        limit: Callable[[Registry], HostLimit],
         *,
-        per_registry: int,
         registries: int | None = None,
-        limits: Mapping[Registry, int] | None = None,
     ) -> None:
-        """``limits`` are those of single registries, in place of ``per_registry``."""
-        self._limits: defaultdict[Registry, AdaptiveLimit] = defaultdict(
-            lambda: AdaptiveLimit(per_registry)
-        )
-        self._limits |= {
-            registry: AdaptiveLimit(limit) for registry, limit in (limits or {}).items()
-        }
+        """``limit`` makes that of a registry, which is asked for once."""
+        self._limit = limit
+        self._limits: dict[Registry, HostLimit] = {}
         self._registries = registries
-        self._busy: Counter[Registry] = Counter()
-        self._bulky: Counter[Registry] = Counter()
+        self._requests: Counter[Registry] = Counter()
+        self._bodies: Counter[Registry] = Counter()
         self._lanes: dict[tuple[tuple[Registry, ...], bool], _Lane] = {}
         self._lanes_of: defaultdict[Registry, list[_Lane]] = defaultdict(list)
-        self._alike: defaultdict[tuple[Registry, bool], list[_Lane]] = defaultdict(list)
         self._changed: dict[_Lane, None] = {}
         self._sequence = 0
+        self.grown: set[Registry] = set()
+        """Registries to which more may be in flight than when this was emptied."""
 
-    def add(self, turn: Turn) -> None:
-        """Take a turn that is ready to start."""
-        lane = turn.lane = self._lane_of(turn)
+    @property
+    def limits(self) -> Mapping[Registry, HostLimit]:
+        """What may be in flight to each registry that anything was sent to."""
+        return self._limits
+
+    def limit_of(self, registry: Registry) -> HostLimit:
+        """Return what may be in flight to a registry."""
+        if (limit := self._limits.get(registry)) is None:
+            limit = self._limits[registry] = self._limit(registry)
+        return limit
+
+    def add(self, request: SlotRequest) -> None:
+        """Take a request that is ready to start."""
+        lane = request.lane = self._lane_of(request)
         self._sequence += 1
-        entry = (turn.rank, -turn.size, turn.content, self._sequence, turn)
-        heapq.heappush(lane.waiting, entry)
+        lane.add(request, self._sequence)
         self._changed[lane] = None
 
-    def start_now(self, turn: Turn) -> bool:
-        """Start a turn at once, if nothing like it waits and there is room; say if it was."""
-        lane = turn.lane = self._lane_of(turn)
-        if lane.waiting or not self._has_room(lane) or self._has_its_share(lane):
+    def start_now(self, request: SlotRequest) -> bool:
+        """Start a request at once, if nothing like it waits and there is room; say if it was."""
+        lane = request.lane = self._lane_of(request)
+        if lane.waits or not self._has_room(lane) or self._has_its_share(lane):
             return False
+        request.started = True
         self._occupy(lane, 1)
         return True
 
-    def start(self) -> list[Turn]:
-        """Take every turn that may start now, best first; each occupies its registries."""
-        started: list[Turn] = []
+    def start(self) -> list[SlotRequest]:
+        """Take every request that may start now, best first; each occupies its registries."""
+        started: list[SlotRequest] = []
         # Lanes that nothing was added to and nothing made room for stay blocked.
-        lanes = [lane for lane in self._changed if lane.waiting]
+        lanes = [lane for lane in self._changed if lane.waits]
         self._changed.clear()
         # Each lane has its share first, and then whatever the others leave.
         left = self._start(lanes, started, self._has_its_share)
@@ -126,11 +210,11 @@ class Schedule:
         return started
 
     def _start(
-        self, lanes: list[_Lane], started: list[Turn], satisfied: Callable[[_Lane], bool]
+        self, lanes: list[_Lane], started: list[SlotRequest], satisfied: Callable[[_Lane], bool]
     ) -> list[_Lane]:
         """Start what there is room for, of each lane until it is satisfied; return those lanes."""
         left = []
-        queue = [(lane.waiting[0][:-1], number, lane) for number, lane in enumerate(lanes)]
+        queue = [(lane.first(), number, lane) for number, lane in enumerate(lanes)]
         heapq.heapify(queue)
         while queue:
             _, number, lane = heapq.heappop(queue)
@@ -139,94 +223,117 @@ class Schedule:
             if satisfied(lane):
                 left.append(lane)
                 continue
-            turn = heapq.heappop(lane.waiting)[-1]
-            if not turn.withdrawn:
-                self._occupy(lane, 1)
-                started.append(turn)
-            if lane.waiting:
-                heapq.heappush(queue, (lane.waiting[0][:-1], number, lane))
+            started.append(lane.pop())
+            self._occupy(lane, 1)
+            if (key := lane.first()) is not None:
+                heapq.heappush(queue, (key, number, lane))
         return left
 
-    def push_back(self, registry: Registry, now: float) -> None:
+    def refuse(self, registry: Registry, now: float) -> None:
         """Note that a registry pushed back; fewer requests go there for a while."""
-        self._limits[registry].push_back(now)
+        self.limit_of(registry).refuse(now)
 
     def lend(self, registry: Registry) -> bool:
         """Occupy one more slot for what moves a body already, if no request waits for one."""
-        window = self._limits[registry]
-        if self._busy[registry] >= window.size or self._bulky[registry] >= window.bulk:
+        limit, bodies = self.limit_of(registry), self._bodies[registry]
+        if bodies >= limit.bodies.size or self._requests[registry] + bodies >= limit.most:
             return False
-        if any(lane.waiting for lane in self._lanes_of[registry]):
+        if any(lane.waits for lane in self._lanes_of[registry]):
             return False
-        self._busy[registry] += 1
-        self._bulky[registry] += 1
+        self._bodies[registry] += 1
         return True
 
     def give_back(self, registry: Registry) -> None:
         """Free a slot that was lent."""
-        self._busy[registry] -= 1
-        self._bulky[registry] -= 1
+        self._bodies[registry] -= 1
         self._note_room(registry)
 
-    def finish(self, turn: Turn, *, succeeded: bool, seconds: float | None = None) -> None:
-        """Give back what a started turn occupied; ``seconds`` is how long it took."""
-        if succeeded:
-            for registry in turn.registries:
-                self._limits[registry].answered(None if turn.size else seconds)
-        assert turn.lane is not None, "what has started stands in a lane"
-        self._occupy(turn.lane, -1)
+    def finish(self, request: SlotRequest, seconds: float | None = None, now: float = 0.0) -> None:
+        """Give back what a started request occupied; ``seconds`` is how long a success took."""
+        lane = request.lane
+        assert lane is not None, "what has started stands in a lane"
+        if lane.bodies and seconds is not None:
+            for registry in set(lane.registries):
+                limit = self.limit_of(registry)
+                full = self._bodies[registry] >= limit.bodies.size
+                before = limit.size
+                waited = full and self._waits(registry, bodies=True)
+                limit.bodies.move(request.size, seconds, now, waited=waited)
+                self._note_growth(registry, before)
+        lane.near -= request.near
+        self._occupy(lane, -1)
 
-    def _lane_of(self, turn: Turn) -> _Lane:
-        key = turn.registries, turn.size > 0
+    def answer(self, registry: Registry, kind: str, seconds: float, now: float) -> None:
+        """Note that a registry answered a small request of a kind after so many seconds."""
+        limit = self.limit_of(registry)
+        full, before = self._requests[registry] >= limit.requests.size, limit.size
+        waited = full and self._waits(registry, bodies=False)
+        limit.requests.answer(kind, seconds, now, waited=waited)
+        self._note_growth(registry, before)
+
+    def _waits(self, registry: Registry, *, bodies: bool) -> bool:
+        return any(lane.waits for lane in self._lanes_of[registry] if lane.bodies is bodies)
+
+    def _note_growth(self, registry: Registry, before: int) -> None:
+        if self.limit_of(registry).size > before:
+            self.grown.add(registry)
+            self._note_room(registry)
+
+    def _lane_of(self, request: SlotRequest) -> _Lane:
+        key = request.registries, request.is_body
         return self._lanes.get(key) or self._new_lane(*key)
 
-    def _new_lane(self, registries: tuple[Registry, ...], bulk: bool) -> _Lane:
-        lane = self._lanes[registries, bulk] = _Lane(
-            registries, bulk, tuple(Counter(registries).items())
-        )
+    def _new_lane(self, registries: tuple[Registry, ...], bodies: bool) -> _Lane:
+        lane = self._lanes[registries, bodies] = _Lane(registries, bodies=bodies)
         for registry in set(registries):
             self._lanes_of[registry].append(lane)
-            self._alike[registry, bulk].append(lane)
         return lane
 
     def _has_room(self, lane: _Lane) -> bool:
         for registry, slots in lane.slots:
-            window = self._limits[registry]
-            if _over(self._busy[registry], slots, window.size):
+            limit = self.limit_of(registry)
+            requests, bodies = self._requests[registry], self._bodies[registry]
+            if _over(requests + bodies, slots, limit.most):
                 return False
-            if lane.bulk and _over(self._bulky[registry], slots, window.bulk):
+            if lane.bodies and _over(bodies, slots, limit.bodies.size):
+                return False
+            if not lane.bodies and _over(requests, slots, limit.requests.size):
                 return False
         if self._registries is None:
             return True
         # A copy needs two registries, even where only one is allowed at once.
-        wanted = {registry for registry, busy in self._busy.items() if busy} | {*lane.registries}
-        return len(wanted) <= max(self._registries, len(set(lane.registries)))
+        busy = {one for one in self._limits if self._requests[one] or self._bodies[one]}
+        return len(busy | {*lane.registries}) <= max(self._registries, len(set(lane.registries)))
 
     def _has_its_share(self, lane: _Lane) -> bool:
         """Whether a lane occupies its share of a registry where another waits for its own."""
+        if len(lane.registries) == 1:
+            return False  # what a registry is asked by itself goes by its priority
         for registry in lane.registries:
-            lanes = self._alike[registry, lane.bulk]
+            lanes = self._lanes_of[registry]
             if len(lanes) == 1:
                 continue
-            rivals = sum(other is not lane and bool(other.waiting) for other in lanes)
-            window = self._limits[registry]
-            slots = window.bulk if lane.bulk else window.size
+            rivals = sum(other.waits for other in lanes if lane.rivals(other))
+            limit = self.limit_of(registry)
+            slots = limit.bodies.size if lane.bodies else limit.requests.size
             if rivals and lane.running >= max(1, slots // (rivals + 1)):
                 return True
         return False
 
     def _occupy(self, lane: _Lane, count: int) -> None:
         lane.running += count
+        busy = self._bodies if lane.bodies else self._requests
         for registry in lane.registries:
-            self._busy[registry] += count
-            self._bulky[registry] += count * lane.bulk
+            busy[registry] += count
             if count < 0:
                 self._note_room(registry)
 
     def _note_room(self, registry: Registry) -> None:
         """Have the lanes looked at again for which there may be room now."""
         self._changed.update(dict.fromkeys(self._lanes_of[registry]))
-        if self._registries is not None and not self._busy[registry]:
+        if self._registries is not None and not (
+            self._requests[registry] or self._bodies[registry]
+        ):
             self._changed.update(dict.fromkeys(self._lanes.values()))
 
 

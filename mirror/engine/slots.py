@@ -1,12 +1,14 @@
 """Waiting for a turn: `mirror.engine.schedule` decides, this waits and wakes."""
 
 import time
+from collections.abc import Callable, Mapping, Set
 from types import TracebackType
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from mirror.engine.schedule import Rank, Schedule, Turn
+from mirror.engine.adaptive_limit import HostLimit
+from mirror.engine.schedule import Priority, Schedule, SlotRequest
 from mirror.image.reference import Registry
 
 
@@ -15,51 +17,83 @@ class Slots:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self._ready: dict[Turn, anyio.Event] = {}
+        self._ready: dict[SlotRequest, anyio.Event] = {}
+        self.on_growth: Callable[[Set[Registry]], None] = lambda _: None
+        """Called with the registries to which more may be in flight than before."""
 
-    def hold(self, rank: Rank, *registries: Registry, size: int = 0, content: str = "") -> "_Hold":
+    def hold(
+        self,
+        priority: Priority,
+        *registries: Registry,
+        size: int = 0,
+        content: str = "",
+        missing: int = 0,
+    ) -> "_Hold":
         """Hold a slot of each of these registries, all at once, as long as the block lasts.
 
         Taking one and waiting for the other, two copies in opposite directions would
         wait for each other.
         """
-        return _Hold(self, Turn(rank, tuple(sorted(registries)), size, content))
+        request = SlotRequest(priority, tuple(sorted(registries)), size, content, missing)
+        return _Hold(self, request)
 
-    async def take(self, turn: Turn) -> None:
-        """Wait for the slots of a turn."""
-        if turn.size or not self._schedule.start_now(turn):
-            await self._wait(turn)
+    async def take(self, request: SlotRequest) -> None:
+        """Wait for the slots of a request."""
+        if request.is_body or not self._schedule.start_now(request):
+            await self._wait(request)
 
-    def finish(self, turn: Turn, *, succeeded: bool, seconds: float) -> None:
-        """Give the slots of a turn back, after so many seconds."""
-        self._schedule.finish(turn, succeeded=succeeded, seconds=seconds)
+    def finish(self, request: SlotRequest, seconds: float | None) -> None:
+        """Give the slots of a request back; ``seconds`` is how long it took, None if it failed."""
+        self._schedule.finish(request, seconds, time.monotonic())
         self._wake()
+        self._report_growth()
 
-    async def _wait(self, turn: Turn) -> None:
-        ready = self._ready[turn] = anyio.Event()
-        self._schedule.add(turn)
+    def answered(self, registry: Registry, kind: str, seconds: float) -> None:
+        """Note that a small request of a kind was answered after so many seconds."""
+        self._schedule.answer(registry, kind, seconds, time.monotonic())
+        if self._schedule.grown:
+            self._wake()
+            self._report_growth()
+
+    def _report_growth(self) -> None:
+        if grown := self._schedule.grown:
+            self._schedule.grown = set()
+            self.on_growth(grown)
+
+    async def _wait(self, request: SlotRequest) -> None:
+        ready = self._ready[request] = anyio.Event()
+        self._schedule.add(request)
         try:
-            if turn.size:
+            if request.is_body:
                 # Others may add theirs in this moment, of which the largest goes first.
                 await checkpoint()
             self._wake()
             await ready.wait()
         except BaseException:
             if ready.is_set():
-                self._schedule.finish(turn, succeeded=False)
+                self._schedule.finish(request)
                 self._wake()
             else:
-                turn.withdrawn = True
-                del self._ready[turn]
+                request.withdrawn = True
+                del self._ready[request]
             raise
 
     def _wake(self) -> None:
-        for turn in self._schedule.start():
-            self._ready.pop(turn).set()
+        for request in self._schedule.start():
+            self._ready.pop(request).set()
 
-    def push_back(self, registry: Registry) -> None:
+    def refuse(self, registry: Registry) -> None:
         """Allow fewer requests to a registry for a while: it had too much."""
-        self._schedule.push_back(registry, anyio.current_time())
+        self._schedule.refuse(registry, time.monotonic())
+
+    def in_flight(self, registry: Registry) -> int:
+        """How many requests to a registry may be in flight now, bodies included."""
+        return self._schedule.limit_of(registry).size
+
+    @property
+    def limits(self) -> Mapping[Registry, HostLimit]:
+        """What may be in flight to each registry that anything was sent to."""
+        return self._schedule.limits
 
     def lend(self, registry: Registry) -> bool:
         """Occupy one more slot for what moves a body already, if nothing waits for one."""
@@ -74,15 +108,15 @@ class Slots:
 class _Hold:
     """Slots that are held as long as the block lasts."""
 
-    __slots__ = ("_began", "_slots", "_turn")
+    __slots__ = ("_began", "_request", "_slots")
 
-    def __init__(self, slots: Slots, turn: Turn) -> None:
+    def __init__(self, slots: Slots, request: SlotRequest) -> None:
         self._slots = slots
-        self._turn = turn
+        self._request = request
         self._began = 0.0
 
     async def __aenter__(self) -> None:
-        await self._slots.take(self._turn)
+        await self._slots.take(self._request)
         self._began = time.monotonic()
 
     async def __aexit__(
@@ -91,5 +125,5 @@ class _Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        seconds = time.monotonic() - self._began
-        self._slots.finish(self._turn, succeeded=error is None, seconds=seconds)
+        seconds = time.monotonic() - self._began if error is None else None
+        self._slots.finish(self._request, seconds)

@@ -147,7 +147,8 @@ def _check(options: Options, on_event: Emit | None) -> None:
     """Raise UsageError for what the command line would not take."""
     if inspect.iscoroutinefunction(on_event):
         raise UsageError("on_event is called and not awaited", hint="Give it a plain function.")
-    if options.max_per_registry < 1 or options.retries < 0 or (options.deadline or 0.0) < 0.0:
+    most, deadline = options.max_per_registry, options.deadline
+    if (most is not None and most < 1) or options.retries < 0 or (deadline or 0.0) < 0.0:
         raise UsageError(
             "a limit is less than it can be",
             hint="max_per_registry is at least 1, retries and deadline at least 0.",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mirror.auth.keychain import Keychain
 from mirror.auth.scope import Scope
 from mirror.auth.token import Tokens
-from mirror.events import Emit, PushedBack
+from mirror.events import Emit, HostThrottled
 from mirror.image.reference import Registry, Repository
 from mirror.options import Options
 from mirror.place import Side
@@ -24,12 +24,13 @@ from mirror.registry.endpoint import Endpoint
 from mirror.registry.fanout import FanOut
 from mirror.registry.folders import Folders
 from mirror.registry.pagination import repositories
-from mirror.registry.retrying import Pushed, Retrying
+from mirror.registry.retrying import Retrying
 from mirror.registry.spare_connections import ConnectionBudget, SlotLender, SlotSource
 from mirror.registry.tls import TlsContexts
 from mirror.registry.transport import Transport
+from mirror.wire.known_limits import limit_at
 from mirror.wire.listing import Listing, PagedNames
-from mirror.wire.message import Send
+from mirror.wire.message import Request, Send
 from mirror.wire.proxy import Proxies
 from mirror.wire.upload_strategy import Method, seed
 
@@ -77,6 +78,7 @@ class RegistryClients:
         self._fan_out = FanOut()
         self._folders = Folders(options.folder)
         self._tasks = anyio.create_task_group()
+        self._slots = slots
         self._lender = SlotLender(slots, self._tasks.start_soon, self.backoff.clock)
         self._budgets: dict[Registry, ConnectionBudget] = {}
         self._owned = AsyncExitStack()
@@ -149,7 +151,8 @@ class RegistryClients:
         if registry.is_local:
             return
         endpoint, _ = self._endpoint(registry, side)
-        endpoint.prepare_connections(min(connections, self._options.limit_at(registry.host)))
+        most = limit_at(registry.host, self._options).most
+        endpoint.prepare_connections(min(connections, most))
 
     async def catalog(self, registry: Registry, below: str, rest: Listing | None) -> PagedNames:
         """Return a page of a source registry's repositories."""
@@ -183,9 +186,6 @@ class RegistryClients:
         self._logins[registry, side] = login
         return login
 
-    def _pushed_back(self, registry: Registry) -> Pushed:
-        return lambda seconds, status: self._emit(PushedBack(registry, seconds, status))
-
     def _open_ahead(self, transport: Transport, url: str, count: int) -> None:
         for _ in range(count):
             self._tasks.start_soon(transport.open_ahead, url, count)
@@ -203,10 +203,33 @@ class RegistryClients:
                 transport.send,
                 insecure=insecure,
                 backoff=backoff,
-                pushed_back=self._pushed_back(registry),
+                observer=_Host(registry, transport, self._emit, self._slots),
                 open_ahead=partial(self._open_ahead, transport),
                 rate=options.at(registry.host).requests_per_second,
             )
             known = endpoint, Tokens(Retrying(transport.send, backoff).send)
             self._endpoints[registry, insecure] = known
         return known
+
+
+class _Host:
+    """Tells the slots how a host answers, and the run when it has too much."""
+
+    def __init__(
+        self, registry: Registry, transport: Transport, emit: Emit, slots: SlotSource | None
+    ) -> None:
+        self._registry = registry
+        self._transport = transport
+        self._emit = emit
+        self._slots = slots
+
+    def answered(self, request: Request, seconds: float) -> None:
+        """See `mirror.registry.retrying.HostObserver`."""
+        # Opening a connection takes longer than an answer, and says nothing of the host.
+        if self._slots is not None and self._transport.reused():
+            kind = f"{request.method} manifest" if "/manifests/" in request.url else request.method
+            self._slots.answered(self._registry, kind, seconds)
+
+    def throttled(self, seconds: float, status: int) -> None:
+        """See `mirror.registry.retrying.HostObserver`."""
+        self._emit(HostThrottled(self._registry, seconds, status))

@@ -14,7 +14,7 @@ from mirror.auth.challenge import Challenge, choose, parse
 from mirror.errors import MirrorError, NetworkError, Untrusted
 from mirror.image.reference import Registry
 from mirror.registry.backoff import Backoff
-from mirror.registry.retrying import Pushed, Retrying
+from mirror.registry.retrying import HostObserver, Retrying
 from mirror.wire.message import Reply, Request, Send
 from mirror.wire.redirect import origin
 from mirror.wire.retry_policy import is_transient
@@ -36,7 +36,7 @@ class Endpoint:
         *,
         insecure: bool,
         backoff: Backoff | None = None,
-        pushed_back: Pushed | None = None,
+        observer: HostObserver | None = None,
         open_ahead: OpenAhead | None = None,
         rate: float | None = None,
     ) -> None:
@@ -46,7 +46,7 @@ class Endpoint:
         self._registry = registry
         self._ping_send = send
         self._backoff = backoff or Backoff()
-        retrying = Retrying(send, self._backoff, pushed_back, rate)
+        retrying = Retrying(send, self._backoff, observer, rate)
         self.ask = retrying.send
         """Send to an absolute address, in turn with all who ask this host."""
         self.open = retrying.open

@@ -5,9 +5,10 @@ requests until its time is over, not only by the one that was told; a host that 
 dead is not waited for by each request in turn.
 """
 
-from collections.abc import Callable
+import time
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -21,28 +22,38 @@ from mirror.wire.retry_policy import concerns_host, is_transient
 # Kept connections that one request may find closed: there can be several of them.
 _DROPPED_LIMIT = 3
 
-Pushed = Callable[[float, int], None]
+
+class HostObserver(Protocol):
+    """Sees how a host takes what is sent to it."""
+
+    def answered(self, request: Request, seconds: float) -> None:
+        """Note that a request was answered, after so many seconds."""
+        ...
+
+    def throttled(self, seconds: float, status: int) -> None:
+        """Note that the host had too much.
+
+        It is left alone for so many seconds, and said so with this status, 0 for a
+        connection that it broke.
+        """
+        ...
 
 
 class Retrying:
-    """Tries requests that can be repeated as often as ``backoff`` allows.
-
-    ``pushed_back`` is told when the host has too much: for how many seconds it is left
-    alone, and with which status it said so, 0 for a connection that it broke.
-    """
+    """Tries requests that can be repeated as often as ``backoff`` allows."""
 
     def __init__(
         self,
         send: Send,
         backoff: Backoff,
-        pushed_back: Pushed | None = None,
+        observer: HostObserver | None = None,
         rate: float | None = None,
     ) -> None:
         """``rate`` is how many requests are begun in a second, at most."""
         self._bucket = TokenBucket(rate) if rate is not None else None
         self._send = send
         self._backoff = backoff
-        self._pushed_back = pushed_back
+        self._observer = observer
         self._health = CircuitBreaker()
         self._loss = ""
 
@@ -62,7 +73,7 @@ class Retrying:
         while True:
             if self._bucket is not None or not self._health.well:
                 await self._take_turn(request)
-            exchange = self._send(request)
+            exchange, began = self._send(request), time.monotonic()
             try:
                 reply = await exchange.__aenter__()
             except NetworkError as error:
@@ -73,6 +84,8 @@ class Retrying:
                     raise final from error.__cause__
             else:
                 self._health.answered()
+                if self._observer is not None and not (request.blob or reply.redirected):
+                    self._observer.answered(request, time.monotonic() - began)
                 if reply.status < 400 or (seconds := self._wait_after(reply, attempt)) is None:
                     if attempt.number > 1:
                         reply = replace(reply, attempts=attempt.number)
@@ -107,8 +120,8 @@ class Retrying:
         # What another host says, where a redirect led, is nothing about this one.
         if concerns_host(reply.status) and self._backoff.retries and not reply.redirected:
             self._health.pause(seconds, self._backoff.clock())
-            if self._pushed_back is not None:
-                self._pushed_back(seconds, reply.status)
+            if self._observer is not None:
+                self._observer.throttled(seconds, reply.status)
         return seconds if self._spend_attempt(attempt) else None
 
     def _wait_after_loss(
@@ -121,8 +134,8 @@ class Retrying:
         if not error.redirected:
             self._health.unheard(self._backoff.clock())
             self._loss = error.message
-            if self._pushed_back is not None:
-                self._pushed_back(0.0, 0)
+            if self._observer is not None:
+                self._observer.throttled(0.0, 0)
         if error.retryable and self._spend_attempt(attempt):
             return self._backoff.wait_after(attempt.failures - 1)
         return None

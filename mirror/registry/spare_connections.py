@@ -24,6 +24,10 @@ class SlotSource(Protocol):
         """Free a slot that was lent."""
         ...
 
+    def answered(self, registry: Registry, kind: str, seconds: float) -> None:
+        """Note that a request of a kind was answered after so many seconds."""
+        ...
+
 
 class ActiveReading(Protocol):
     """A blob that is being read."""

@@ -18,7 +18,7 @@ from mirror.shard import Shard
 SCHEMA = "mirror.report/v1"
 
 # Keys that are left out where there is nothing to say.
-_LEFT_OUT = {"replaced", "rule", "recalled", "differences", "pruned", "shards", "merged"}
+_LEFT_OUT = {"replaced", "rule", "recalled", "differences", "pruned", "shards", "merged", "levels"}
 
 
 class Failure(msgspec.Struct, frozen=True, rename={"kind": "class"}):
@@ -107,6 +107,22 @@ class ReportedTimeline(msgspec.Struct, frozen=True):
     registries: dict[str, ReportedLane] = {}
 
 
+class ReportedLevel(msgspec.Struct, frozen=True):
+    """How much was in flight to a registry host in the end, and why not more."""
+
+    requests: int = 0
+    requests_held_by: str = ""
+    bodies: int = 0
+    bodies_held_by: str = ""
+
+    def text(self) -> str:
+        """Say it for a person."""
+        return (
+            f"{self.requests} requests ({self.requests_held_by}), "
+            f"{self.bodies} bodies ({self.bodies_held_by})"
+        )
+
+
 class ReportedShard(msgspec.Struct, frozen=True):
     """Which share of the work a run did, and how much that is."""
 
@@ -131,6 +147,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: float
     summary: Summary
     timeline: ReportedTimeline = ReportedTimeline()
+    levels: dict[str, ReportedLevel] = {}
+    """How much was in flight to each registry host in the end."""
     shards: tuple[ReportedShard, ...] = ()
     """The shares that it did, where that is not all."""
     merged: bool = False

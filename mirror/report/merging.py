@@ -44,6 +44,7 @@ def merge(reports: Sequence[Report]) -> Report:
         ),
         summary=_summary(reports, images),
         timeline=timeline.document(),
+        levels={host: level for report in in_time for host, level in report.levels.items()},
         shards=tuple(sorted({share for report in reports for share in report.shards}, key=_order)),
         pruned=_prunes(in_time),
         merged=True,

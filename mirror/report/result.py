@@ -14,6 +14,7 @@ from mirror.events import (
     Event,
     ImageSettled,
     Landing,
+    LevelReached,
     ManifestPushed,
     PruneSettled,
     PruneStatus,
@@ -48,6 +49,7 @@ class Result(Struct):
     manifests_pushed: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     quotas: dict[str, QuotaSeen] = field(default_factory=dict)
+    levels: dict[str, LevelReached] = field(default_factory=dict)
     prunes: list[PruneSettled] = field(default_factory=list)
     pruned: Counter[PruneStatus] = field(default_factory=Counter)
     recalled: int = 0
@@ -60,6 +62,8 @@ class Result(Struct):
         match event:
             case QuotaSeen():
                 self.quotas[event.host] = event
+            case LevelReached():
+                self.levels[event.host] = event
             case RequestSent():
                 self.requests[event.host] += event.count
             case RepositoriesFound():
@@ -107,12 +111,17 @@ class Result(Struct):
         images = tuple(map(_image, self.images))
         return msgspec.structs.replace(self._head(duration_seconds), images=images)
 
+    def report_levels(self) -> dict[str, document.ReportedLevel]:
+        """Return how much was in flight to each registry in the end."""
+        return {host: _level(level) for host, level in sorted(self.levels.items())}
+
     def _head(self, duration_seconds: float) -> document.Report:
         return document.Report(
             started=self.started.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             duration_seconds=round(duration_seconds, 3),
             summary=self._summary(),
             timeline=self.timeline.document(),
+            levels=self.report_levels(),
             shards=(self.share,) if self.share is not None else (),
             pruned=tuple(map(_prune, self.prunes)),
             images=(),
@@ -175,6 +184,12 @@ def _image(image: ImageSettled) -> document.Image:
         rule=image.rule,
         recalled=image.recalled,
         differences=tuple(map(_difference, image.differences)),
+    )
+
+
+def _level(level: LevelReached) -> document.ReportedLevel:
+    return document.ReportedLevel(
+        level.requests, level.requests_held_by, level.bodies, level.bodies_held_by
     )
 
 

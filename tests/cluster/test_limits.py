@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mirror.cluster.limits import Share, SharedLimits
 from mirror.options import Options, RegistryOptions
+from mirror.wire.known_limits import limit_at
 
 NEEDS = st.sets(st.sampled_from("abc"), min_size=1)
 HOSTS = frozenset({"s.io", "d.io"})
@@ -43,7 +44,9 @@ def test_requests_in_flight_never_exceed_the_limit(
         elif under_way:
             ours.give_back(under_way.pop())
         for host in "abc":
-            limits = [one.of(options).limit_at(host) for one in under_way if host in one.slots]
+            limits = [
+                limit_at(host, one.of(options)).most for one in under_way if host in one.slots
+            ]
             assert sum(limits) <= limit
             assert all(one >= 1 for one in limits)
         assert sum(one.part for one in under_way) <= 1
@@ -90,7 +93,7 @@ def test_a_registry_with_a_limit_of_its_own_has_shares_of_that() -> None:
     assert share is not None
     divided = share.of(options)
 
-    assert (divided.limit_at("d.io"), divided.limit_at("s.io")) == (2, 10)
+    assert [limit_at(host, divided).most for host in ("d.io", "s.io")] == [2, 10]
     assert divided.limit_rate == 100
     assert divided.at("d.io").requests_per_second == pytest.approx(3.0)
     assert divided.at("d.io").insecure is True

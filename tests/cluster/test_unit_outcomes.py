@@ -13,10 +13,10 @@ from mirror.events import (
     BlobStarted,
     BlobStopped,
     Event,
+    HostThrottled,
     ImageSettled,
     ImagesFound,
     Landing,
-    PushedBack,
     Status,
 )
 from mirror.image.digest import Digest
@@ -81,7 +81,7 @@ def test_what_a_lost_worker_had_under_way_has_stopped() -> None:
 
 
 def test_a_units_own_affairs_are_not_told() -> None:
-    pushed = PushedBack(Registry("d.io"), 3.0, 429)
+    pushed = HostThrottled(Registry("d.io"), 3.0, 429)
 
     assert told(UnitOutcomes(), AdmissionClosed(3), pushed) == [pushed]
 

@@ -5,14 +5,12 @@ import pytest
 from mirror.engine.admission import Admission
 from mirror.events import Event, ImageSettled, ImagesFound
 from mirror.image.digest import Digest
-from mirror.image.reference import Reference
+from mirror.image.reference import Reference, Registry
 from mirror.mapping.grammar import Rule, parse
 from mirror.mapping.wildcard import Pair
-from mirror.options import Options, RegistryOptions
 
 X = f"@{Digest.of(b'x')}"
 LANE = [f"s.io/a:{number}=d.io/a" for number in range(20)]
-ONE, TWO = RegistryOptions(max_per_registry=1), RegistryOptions(max_per_registry=2)
 
 
 def rules(*lines: str) -> list[Rule]:
@@ -23,10 +21,11 @@ def rules(*lines: str) -> list[Rule]:
 class Waiting(Admission):
     """An admission, and what it opened, told and refused."""
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, **in_flight: int) -> None:
         self.events, self.pairs, self.refused = list[Event](), list[Pair](), list[Reference]()
         around = self.events.append, self.pairs.append, self.refused.append
-        super().__init__(options or Options(max_per_registry=1), *around)
+        self.limits = in_flight
+        super().__init__(lambda registry: self.limits.get(registry.host[0], 1), *around)
 
     def sources(self) -> list[str]:
         return [str(pair.source) for pair in self.pairs]
@@ -36,18 +35,13 @@ class Waiting(Admission):
 
 
 @pytest.mark.parametrize(
-    ("options", "opened"),
-    [
-        (Options(max_per_registry=1), 4),
-        (Options(max_per_registry=3), 12),
-        (Options(max_per_registry=1, registries={"d.io": TWO}), 8),
-        (Options(max_per_registry=2, registries={"d.io": ONE}), 8),
-    ],
+    ("in_flight", "opened"),
+    [({}, 4), ({"s": 3, "d": 3}, 12), ({"s": 1, "d": 2}, 8), ({"s": 2, "d": 1}, 8)],
 )
 def test_four_pairs_are_open_for_each_request_that_the_roomier_registry_takes(
-    options: Options, opened: int
+    in_flight: dict[str, int], opened: int
 ) -> None:
-    waiting = Waiting(options)
+    waiting = Waiting(**in_flight)
     waiting.add(rules(*LANE))
     assert (len(waiting.pairs), waiting.waiting) == (opened, 20 - opened)
     for pair in waiting.pairs[:2]:
@@ -78,6 +72,17 @@ def test_a_tag_is_for_its_first_source_and_a_digest_for_every_source(
     assert waiting.refused == [Reference.parse("d.io/a:1")] * len(failed)
     found = sum(event.count for event in waiting.events if isinstance(event, ImagesFound))
     assert found == len(opened) + len(failed)
+
+
+def test_more_are_open_as_soon_as_more_may_be_in_flight() -> None:
+    waiting = Waiting()
+    waiting.add(rules(*LANE))
+    waiting.limits["d"] = 3
+    waiting.open_more({Registry("r.io")})
+    assert len(waiting.pairs) == 4
+
+    waiting.open_more({Registry("d.io")})
+    assert len(waiting.pairs) == 12
 
 
 def test_after_a_deferral_nothing_is_opened_and_each_that_waits_is_told_once() -> None:

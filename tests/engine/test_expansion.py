@@ -219,8 +219,7 @@ def test_no_more_images_are_open_than_there_is_room_for() -> None:
     world, opened = World(), list[Pair]()
 
     async def work(run: Run) -> None:
-        options = Options(max_per_registry=2)
-        admission = Admission(options, run.emit, opened.append, lambda _: None)
+        admission = Admission(lambda _: 2, run.emit, opened.append, lambda _: None)
         rules = (f"s.io/a:{number}=d.io/a" for number in range(20))
         admission.add(parse(rules))
         assert len(opened) == 8

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from mirror.engine.adaptive_limit import HostLimit
 from mirror.engine.blob_transfer import Transfers
 from mirror.engine.dry_run import DryRunDestination
 from mirror.engine.ledger import nothing
@@ -40,7 +41,7 @@ class Foreseeing(WorldClients):
 
     @asynccontextmanager
     async def run(self, *, dry_run: bool = False) -> AsyncIterator[Run]:
-        slots = Slots(Schedule(per_registry=1))
+        slots = Slots(Schedule(lambda _: HostLimit(1, 1)))
         async with task_group() as tasks:
             options, backoff = Options(dry_run=dry_run), Backoff()
             kind = DryRunDestination if dry_run else Destination

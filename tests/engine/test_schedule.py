@@ -6,47 +6,74 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.engine.schedule import Rank, Schedule, Turn
+from mirror.engine.adaptive_limit import HostLimit
+from mirror.engine.schedule import Priority, Schedule, SlotRequest
 from mirror.image.reference import Registry
 
+MIB = 2**20
 REGISTRIES = {name: Registry(name) for name in "abc"}
 
 
-class Work(Turn, eq=False):
-    """A turn with a name."""
+class Work(SlotRequest, eq=False):
+    """A request with a name."""
 
     name: str = ""
 
 
 def work(
-    name: str, on: str = "a", rank: Rank = Rank.RESOLVE, size: int = 0, content: str = ""
+    name: str,
+    on: str = "a",
+    rank: Priority = Priority.RESOLVE,
+    size: int = 0,
+    content: str = "",
+    missing: int = 0,
 ) -> Work:
+    """Return a request with a name; sizes are in mebibytes."""
     registries = tuple(sorted(REGISTRIES[one] for one in on))
-    return Work(rank, registries, size, content, name=name)
+    return Work(rank, registries, size * MIB, content, missing * MIB, name=name)
 
 
-def names(turns: list[Turn]) -> str:
+def names(turns: list[SlotRequest]) -> str:
     return " ".join(turn.name for turn in turns if isinstance(turn, Work))
 
 
 def scheduled(*turns: Work, per_registry: int = 9, registries: int | None = None) -> Schedule:
-    schedule = Schedule(per_registry=per_registry, registries=registries)
+    schedule = Schedule(lambda _: HostLimit(per_registry, per_registry), registries=registries)
     for turn in turns:
         schedule.add(turn)
     return schedule
 
 
 def test_what_finishes_an_image_goes_before_what_begins_one() -> None:
-    schedule = scheduled(work("begin"), work("put", rank=Rank.PUT), work("read", rank=Rank.READ))
+    schedule = scheduled(
+        work("begin"), work("put", rank=Priority.PUT), work("read", rank=Priority.READ)
+    )
 
     assert names(schedule.start()) == "put read begin"
 
 
-def test_big_blobs_go_first() -> None:
-    sizes = {"small": 1, "big": 9, "middle": 5}
-    blobs = [work(name, rank=Rank.COPY, size=size) for name, size in sizes.items()]
+def test_one_body_in_four_is_of_what_lacks_the_least() -> None:
+    large = [work(f"large{n}", rank=Priority.COPY, size=99 - n, missing=90) for n in range(9)]
+    small = [work(f"small{n}", rank=Priority.COPY, size=2, missing=2) for n in range(3)]
+    schedule = scheduled(*large, *small, per_registry=32)
 
-    assert names(scheduled(*blobs).start()) == "big middle small"
+    running = schedule.start()
+    assert names(running[:8]) == "large0 small0 large1 large2 large3 small1 large4 large5"
+    schedule.finish(running[1])
+    assert names(schedule.start()) == "", "all that lacks little is under way"
+
+
+def test_a_blob_of_64_KiB_is_a_small_request() -> None:  # noqa: N802 - that is its unit
+    a = (REGISTRIES["a"],)
+    bodies = [work(str(n), rank=Priority.COPY, size=9) for n in range(9)]
+    schedule = scheduled(*bodies, per_registry=4)
+    config = Work(Priority.COPY, a, 64 * 1024, name="config")
+    schedule.add(config)
+    schedule.add(Work(Priority.COPY, a, 64 * 1024 + 1, name="body"))
+
+    started = names(schedule.start())
+    assert "config" in started
+    assert "body" not in started
 
 
 def test_equals_go_in_the_order_they_came() -> None:
@@ -65,7 +92,7 @@ def test_a_slot_given_back_is_taken_by_the_next() -> None:
     schedule.start()
     assert schedule.start() == []
 
-    schedule.finish(first, succeeded=True)
+    schedule.finish(first)
     assert schedule.start() == [second]
 
 
@@ -74,19 +101,20 @@ def test_a_copy_occupies_both_ends() -> None:
     schedule = scheduled(copy, small, per_registry=1)
 
     assert names(schedule.start()) == "copy"
-    schedule.finish(copy, succeeded=True)
+    schedule.finish(copy)
     assert names(schedule.start()) == "small"
 
 
 def test_a_copy_within_a_registry_counts_as_the_two_requests_it_is() -> None:
-    within = [work(name, on="aa", rank=Rank.COPY, size=1) for name in "123"]
+    def within() -> list[Work]:
+        return [work(name, on="aa", rank=Priority.COPY, size=1) for name in "123"]
 
-    assert names(scheduled(*within, per_registry=6).start()) == "1 2"
-    assert names(scheduled(*within, per_registry=1).start()) == "1"
+    assert names(scheduled(*within(), per_registry=6).start()) == "1 2"
+    assert names(scheduled(*within(), per_registry=1).start()) == "1"
 
 
 def test_small_requests_do_not_starve_behind_layers() -> None:
-    layers = [work(f"layer{n}", rank=Rank.COPY, size=9) for n in range(9)]
+    layers = [work(f"layer{n}", rank=Priority.COPY, size=9) for n in range(9)]
     schedule = scheduled(*layers, work("small"), per_registry=4)
 
     assert names(schedule.start()) == "layer0 layer1 layer2 small"
@@ -102,7 +130,7 @@ def test_what_is_withdrawn_is_passed_over_and_occupies_nothing() -> None:
     assert names(schedule.start()) == "1"
 
     second.withdrawn = True
-    schedule.finish(first, succeeded=True)
+    schedule.finish(first)
     assert names(schedule.start()) == "3"
 
 
@@ -113,7 +141,7 @@ def test_what_nothing_waits_before_starts_at_once_if_there_is_room() -> None:
     assert schedule.start_now(first)
     assert not schedule.start_now(second)
     schedule.add(second)
-    schedule.finish(first, succeeded=True)
+    schedule.finish(first)
     assert not schedule.start_now(work("3")), "2 waits"
     assert names(schedule.start()) == "2"
 
@@ -123,7 +151,7 @@ def test_no_more_registries_are_worked_on_than_allowed() -> None:
     schedule = scheduled(*tasks, registries=2)
     assert names(schedule.start()) == "a b"
 
-    schedule.finish(tasks[0], succeeded=True)
+    schedule.finish(tasks[0])
     assert names(schedule.start()) == "c"
 
 
@@ -137,7 +165,7 @@ turns = st.builds(
     work,
     st.uuids().map(str),
     st.sampled_from(["a", "b", "c", "ab", "bc"]),
-    st.sampled_from(Rank),
+    st.sampled_from(Priority),
     st.sampled_from([0, 1, 100]),
     st.sampled_from(["", "", "x", "y"]),
 )
@@ -163,27 +191,35 @@ def test_limits_hold_and_everything_runs_whatever_the_order(
                 break
             continue
         finished = running.pop(chance.randrange(len(running)))
-        schedule.finish(finished, succeeded=chance.random() < 0.5)
+        schedule.finish(finished, chance.choice([None, 0.1]), float(done))
         done += 1
 
     assert done == len(all_turns)
 
 
-def test_a_registry_that_pushes_back_gets_fewer_until_it_is_well_again() -> None:
-    schedule = Schedule(per_registry=8)
-    for number in range(500):
-        schedule.add(Turn(Rank.RESOLVE, (Registry("s.io"),), content=str(number)))
+def test_a_registry_that_pushes_back_gets_half_as_many() -> None:
+    schedule = scheduled(*(work(str(number)) for number in range(99)), per_registry=8)
     running = schedule.start()
     assert len(running) == 8
 
-    schedule.push_back(Registry("s.io"), now=0)
-    most = 0
-    for turn in range(300):
-        schedule.finish(running.pop(0), succeeded=True, seconds=0.1)
+    schedule.refuse(REGISTRIES["a"], now=0)
+    for _ in range(6):
+        schedule.finish(running.pop(0))
         running += schedule.start()
-        most = max(most, len(running)) if turn < 40 and turn > 8 else most
-    assert most == 4
+    assert len(running) == 4
+
+
+def test_what_answers_well_is_asked_more_at_once() -> None:
+    schedule = Schedule(lambda _: HostLimit(128))
+    for number in range(99):
+        schedule.add(work(str(number)))
+    running, a = schedule.start(), REGISTRIES["a"]
     assert len(running) == 8
+    for number in range(8):
+        schedule.answer(a, "GET", 0.1, now=number / 10)
+    running += schedule.start()
+
+    assert (len(running), schedule.grown) == (16, {a})
 
 
 def seconds_until_done(turns: dict[str, list[Work]], costs: dict[str, int]) -> dict[str, int]:
@@ -198,13 +234,15 @@ def seconds_until_done(turns: dict[str, list[Work]], costs: dict[str, int]) -> d
         if not running:
             return done
         now, _, task = heapq.heappop(running)
-        schedule.finish(task, succeeded=True)
+        schedule.finish(task)
         done[task.registries[-1].host] = now
 
 
 def test_a_host_ten_times_slower_does_not_hold_up_another_with_the_same_source() -> None:
     def blobs(host: str) -> list[Work]:
-        return [work(f"{host}{n}", on=f"a{host}", rank=Rank.COPY, size=n + 1) for n in range(240)]
+        return [
+            work(f"{host}{n}", on=f"a{host}", rank=Priority.COPY, size=n + 1) for n in range(240)
+        ]
 
     costs = {"b": 1, "c": 10}
     alone = seconds_until_done({"b": blobs("b")}, costs)
@@ -218,8 +256,8 @@ def test_a_host_ten_times_slower_does_not_hold_up_another_with_the_same_source()
 
 def test_a_share_that_nobody_wants_is_everybodys() -> None:
     schedule = scheduled(
-        *(work(f"b{n}", on="ab", rank=Rank.COPY, size=1) for n in range(20)),
-        *(work(f"c{n}", on="ac", rank=Rank.COPY, size=9) for n in range(2)),
+        *(work(f"b{n}", on="ab", rank=Priority.COPY, size=1) for n in range(20)),
+        *(work(f"c{n}", on="ac", rank=Priority.COPY, size=9) for n in range(2)),
         per_registry=16,
     )
     started = names(schedule.start()).split()
@@ -229,7 +267,7 @@ def test_a_share_that_nobody_wants_is_everybodys() -> None:
 
 
 def test_a_slot_is_lent_only_where_nobody_waits_for_it() -> None:
-    blobs = [work(str(n), rank=Rank.COPY, size=1) for n in range(4)]
+    blobs = [work(str(n), rank=Priority.COPY, size=1) for n in range(4)]
     schedule = scheduled(*blobs[:2], per_registry=4)
     schedule.start()
     a = Registry("a")
@@ -242,7 +280,7 @@ def test_a_slot_is_lent_only_where_nobody_waits_for_it() -> None:
     schedule.give_back(a)
     assert names(schedule.start()) == "2"
     assert not schedule.lend(a)
-    schedule.finish(blobs[0], succeeded=True)
+    schedule.finish(blobs[0])
     assert not schedule.lend(a), "3 waits"
 
 
@@ -250,13 +288,13 @@ def test_a_loan_that_ends_makes_room_for_other_hosts_too() -> None:
     schedule = scheduled(work("ab", on="ab"), work("c", on="c"), registries=2)
     (ab,) = schedule.start()
     assert schedule.lend(Registry("a"))
-    schedule.finish(ab, succeeded=False)
+    schedule.finish(ab)
     assert names(schedule.start()) == "c"
 
     schedule = scheduled(work("ab", on="ab"), work("bc", on="bc"), registries=2)
     (ab,) = schedule.start()
     assert schedule.lend(Registry("a"))
-    schedule.finish(ab, succeeded=False)
+    schedule.finish(ab)
     assert schedule.start() == []
     schedule.give_back(Registry("a"))
     assert names(schedule.start()) == "bc"

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from msgspec.structs import replace
 
+from mirror.engine.adaptive_limit import HostLimit
 from mirror.engine.blob_transfer import BlobArrival, Transfers
 from mirror.engine.dry_run import DryRunDestination, Plan
 from mirror.engine.ledger import Recall, nothing
@@ -222,7 +223,7 @@ class World:
 
     async def _run(self, work: Callable[[Run], Any], options: Options, recall: Recall) -> None:
         backoff, clients = Backoff(sleep=self._sleep), WorldClients(self)
-        slots = Slots(Schedule(per_registry=options.max_per_registry))
+        slots = Slots(Schedule(lambda _: HostLimit(options.max_per_registry or 16, 16)))
         transfers = Transfers(Timeouts(), backoff, Traffic())
         around = clients, slots, transfers, self.events.append
         dry = DryRunDestination(*around)

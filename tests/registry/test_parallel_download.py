@@ -55,6 +55,8 @@ class Slots:
         self.free += 1
         assert self.free <= self.count
 
+    def answered(self, registry: Registry, kind: str, seconds: float) -> None: ...
+
 
 class Source:
     """Gives the content, each chunk after a pause that chance decides; breaks where told."""

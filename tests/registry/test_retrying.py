@@ -51,6 +51,21 @@ class Host:
         yield Reply(answer, request.url, self._headers)
 
 
+class Watch:
+    """Writes down for how long a host is left alone."""
+
+    def __init__(self, paused: list[float]) -> None:
+        self.paused = paused
+        self.answers: list[str] = []
+
+    def answered(self, request: Request, seconds: float) -> None:
+        assert seconds >= 0
+        self.answers.append(str(request))
+
+    def throttled(self, seconds: float, status: int) -> None:
+        self.paused.append(seconds)
+
+
 async def test_what_passes_is_asked_again_until_it_has_passed() -> None:
     host = Host(503, 500, NetworkError("reset"), 429)
 
@@ -156,7 +171,7 @@ async def test_what_another_host_says_pauses_nobody() -> None:
         yield answers.pop() if answers else Reply(200, request.url)
 
     hurry = Hurry()
-    retrying = Retrying(send, hurry.backoff(3), lambda seconds, _: paused.append(seconds))
+    retrying = Retrying(send, hurry.backoff(3), Watch(paused))
     async with retrying.send(Request("GET", "https://r.io/x")) as reply:
         assert reply.status == 200
     assert paused == []

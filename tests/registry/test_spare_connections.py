@@ -27,6 +27,8 @@ class Slots:
     def give_back(self, registry: Registry) -> None:
         self.lent[registry] -= 1
 
+    def answered(self, registry: Registry, kind: str, seconds: float) -> None: ...
+
 
 @dataclass(eq=False)
 class Reading:

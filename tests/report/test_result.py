@@ -14,6 +14,7 @@ from mirror.events import (
     ImageSettled,
     ImagesFound,
     Landing,
+    LevelReached,
     ManifestPushed,
     PruneSettled,
     PruneStatus,
@@ -84,6 +85,17 @@ def test_the_report_has_the_keys_that_scripts_rely_on() -> None:
              "error": {"class": "auth", "side": "source",
                        "message": "source s.io/a:2: reading: 401", "hint": "Log in."}},
         ],
+    }  # fmt: skip
+
+
+def test_the_report_says_how_much_was_in_flight_to_each_host_and_why_not_more() -> None:
+    folded = Result(datetime(2026, 1, 31, tzinfo=UTC))
+    for size in (8, 64):
+        folded.take(LevelReached("d.io", size, "the limit", 12, "nothing waited"))
+
+    assert json.loads(folded.json(1.0))["levels"] == {
+        "d.io": {"requests": 64, "requests_held_by": "the limit",
+                 "bodies": 12, "bodies_held_by": "nothing waited"}
     }  # fmt: skip
 
 
