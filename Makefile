@@ -44,6 +44,8 @@ compat-oldest compat-newest: compat-%:
 bench: $(READY)  ## measure ourselves and the peers that are on PATH, against the targets
 	@tests/real/provide
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@cd benchmarks/floor && PATH="$(abspath $(BIN)):$$PATH" go build -o $(abspath $(BIN))/floor . \
+	 || echo "no Go compiler: the floor is left out"
 	TMPDIR=$(MEMORY) $(BIN)/python -m benchmarks $(SCENARIOS)
 
 clean:

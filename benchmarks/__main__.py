@@ -15,6 +15,7 @@ from benchmarks import (
     catalog,
     model,
     nights,
+    refusing,
     scale,
     schedule,
     single,
@@ -29,10 +30,13 @@ from benchmarks.results import Finding, table, write
 Scenario = Callable[[int], Iterator[Finding]]
 SCENARIOS: dict[str, Scenario] = {
     "startup": startup.findings,
+    "tiny": startup.tiny,
     "schedule": schedule.findings,
     "catalog": catalog.findings,
     "distant": single.distant,
     "unchanged": catalog.unchanged,
+    "mixed": catalog.mixed,
+    "refusing": refusing.findings,
     "large": single.large,
     "throttled": single.throttled,
     "fan": single.fan,

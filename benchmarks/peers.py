@@ -21,7 +21,7 @@ class Job:
     at_once: int = 4
     """Images at once, for tools that are started once for each."""
     requests: int = 16
-    """Requests in flight to one registry, for tools that have such a limit."""
+    """Requests in flight to one registry, for tools that have to be told."""
     tls: bool = False
 
     @property
@@ -127,7 +127,7 @@ class Oc(Peer):
 
 
 class Mirror(Peer):
-    """Ours."""
+    """Ours, with its default options: it finds out itself how much a registry takes."""
 
     name = "mirror"
     present = True  # as the package that these benchmarks belong to
@@ -136,11 +136,34 @@ class Mirror(Peer):
         """See `Peer`."""
         file = job.folder / "mirror.txt"
         file.write_text(job.lines)
-        words = [sys.executable, "-m", "mirror", "-q", "--max-per-registry", str(job.requests)]
+        words = [sys.executable, "-m", "mirror", "-q"]
         insecure = ["--insecure"] if job.tls else []
         return Command([*words, *insecure, "--file", str(file)])
 
 
+class Floor(Peer):
+    """Just the necessary requests, sent blindly by a compiled client: the registries' own limit."""
+
+    name = "floor"
+
+    def __init__(self, requests: int, *words: str) -> None:
+        self._words = words
+        self._requests = requests
+
+    @property
+    def present(self) -> bool:
+        """Whether `make bench` found a compiler for it."""
+        return _FLOOR.exists()
+
+    def command(self, job: Job) -> Command:
+        """See `Peer`."""
+        file = job.folder / "floor.txt"
+        file.write_text(job.lines)
+        words = [str(_FLOOR), "-par", str(self._requests), "-file", str(file)]
+        return Command([*words, *self._words])
+
+
+_FLOOR = Path(sys.executable).parent / "floor"
 MIRROR = Mirror()
 PEERS: tuple[Peer, ...] = (Skopeo(), Crane(), Regctl(), Regsync(), Oc())
 

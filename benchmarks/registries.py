@@ -1,10 +1,12 @@
 """Real registries on a memory file system, what is put into them, and what they were asked."""
 
+import json
 import os
 import re
 import shutil
 import ssl
 import tempfile
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -125,6 +127,23 @@ def fill(
                 children.append(pusher.image(name, layers, arch))
             pusher.index(name, f"v{tag}", children)
     return [f"{name}:v{tag}" for name in names for tag in range(tags)]
+
+
+def layers_of(origin: RealRegistry, image: str) -> list[str]:
+    """Return the digests of the layers of an image of one platform."""
+    path, _, tag = image.partition(":")
+    scheme = "https" if origin.context else "http"
+
+    def manifest(reference: str) -> dict[str, list[dict[str, str]]]:
+        url = f"{scheme}://{origin.host}/v2/{path}/manifests/{reference}"
+        accept = {"Accept": f"{OCI}.index.v1+json, {OCI}.manifest.v1+json"}
+        request = urllib.request.Request(url, headers=accept)  # noqa: S310 - on loopback
+        with urllib.request.urlopen(request, context=origin.context) as answer:  # noqa: S310
+            found: dict[str, list[dict[str, str]]] = json.load(answer)
+            return found
+
+    (child,) = manifest(tag)["manifests"]
+    return [layer["digest"] for layer in manifest(child["digest"])["layers"]]
 
 
 def put_image(origin: RealRegistry, name: str, sizes: list[int], platforms: int = 1) -> str:

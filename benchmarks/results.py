@@ -94,6 +94,15 @@ def against_best(rows: Sequence[Row], *, wall: float, cpu: float | None = None) 
     return checks
 
 
+def against(row: Row, other: Row | None, **limits: float) -> list[Check]:
+    """Hold a row to another by ``wall`` and ``cpu`` ratios; without the other nothing is held."""
+    checks = []
+    for what, limit in limits.items():
+        ratio = getattr(row, what) / getattr(other, what) if other is not None else None
+        checks.append(Check(f"{what} / {other.tool if other else 'floor'}", ratio, limit))
+    return checks
+
+
 def table(findings: Iterable[Finding]) -> str:
     """Everything as a table in Markdown."""
     head = ("scenario", "tool", "wall s (min-max)", "CPU s", "peak MiB",

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from benchmarks.results import Finding
 from mirror.engine.adaptive_limit import HostLimit
-from mirror.engine.schedule import Priority, Schedule, SlotRequest
+from mirror.engine.lanes import Priority, SlotRequest
+from mirror.engine.schedule import Schedule
 from mirror.image.digest import Digest
 from mirror.image.reference import Registry
 

@@ -227,7 +227,7 @@ class RegistrySection(Section):
     """How one registry host is treated, whichever side it is on."""
 
     max_per_registry: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Requests in flight, at most."
+        None, description="Requests in flight, at most; without, the registry's level is found."
     )
     requests_per_second: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Requests begun in a second, at most."

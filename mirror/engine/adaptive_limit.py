@@ -80,9 +80,13 @@ class _Ceiling:
         self.value = max(1.0, taken * _BELOW)
         return not together
 
+    def holds(self, now: float) -> bool:
+        """Whether the host has pushed back lately."""
+        return now < self._lasts
+
     def bound(self, size: float, now: float) -> float:
         """Return a size that is not above the ceiling, if that still holds."""
-        if now >= self._lasts:
+        if not self.holds(now):
             self.value = math.inf
         return min(size, self.value)
 
@@ -162,7 +166,7 @@ class RequestLimit:
             least = _BUSY if ratio > _SLOWER and seconds > _SLOW else min(size + 1, _STEADY)
             wanted = max(wanted, least)
         if wanted > size and not waited:
-            self.reason = Reason.DEMAND
+            self.reason = Reason.REFUSED if self._ceiling.holds(now) else Reason.DEMAND
             return
         bounded = self._ceiling.bound(wanted, now)
         if wanted < size + 1 or ratio > _TOLERANCE:
@@ -230,7 +234,7 @@ class BodyLimit:
                 self.reason = Reason.THROUGHPUT
                 return
         if not waited:
-            self.reason = Reason.DEMAND
+            self.reason = Reason.REFUSED if self._ceiling.holds(now) else Reason.DEMAND
         elif self._size >= self._most:
             self.reason = Reason.LIMIT
         elif now >= self._try_at:

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from mirror.effort import current_effort
+from mirror.engine.lanes import Priority
 from mirror.engine.run_state import Route, Run
-from mirror.engine.schedule import Priority
 from mirror.errors import MirrorError, RegistryError
 from mirror.events import Landing
 from mirror.image.manifest import Descriptor
@@ -92,22 +92,23 @@ async def copy_missing_blob(
     # Within one registry everything is mounted from the source, and nothing waits.
     shared = mountable and run.known.mounts(registry) and route.source.registry != registry
     async with run.first_uploads.turn(registry, blob.digest) if shared else _at_once():
-        size = max(1, blob.size)  # an empty blob needs the same requests as any other
+
+        def mount_source() -> Repository | None:
+            if not mountable:
+                return None
+            return run.known.mount_source(
+                route.source, destination, blob.digest, may_exist=may_exist
+            )
+
+        # What will be mounted is a small request, however large it is; so is an empty blob.
+        size = max(1, blob.size) if mount_source() in (None, destination) else 1
         async with run.slots.hold(
-            Priority.COPY,
-            route.source.registry,
-            registry,
-            size=size,
-            content=blob.digest.hex,
+            Priority.COPY, route.source.registry, registry, size=size, content=blob.digest.hex,
             missing=missing,
-        ):
+        ):  # fmt: skip
             current_effort().begin()
             # What is known now decides: it may have come to the registry meanwhile.
-            origin = (
-                run.known.mount_source(route.source, destination, blob.digest, may_exist=may_exist)
-                if mountable
-                else None
-            )
+            origin = mount_source()
             if shared and origin in (None, destination) and run.peers is not None:
                 origin = await run.peers.claim(registry, blob) or origin
             arrival = await run.destination.copy_blob(route.source, destination, blob, origin)

@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from mirror.engine.blob_transfer import BlobArrival
+from mirror.engine.lanes import Priority
 from mirror.engine.repository_access import Destination
-from mirror.engine.schedule import Priority
 from mirror.events import BlobLanded, Landing
 from mirror.image.digest import Digest
 from mirror.image.manifest import Descriptor, Manifest

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from mirror.effort import note_attempts
 from mirror.engine.blob_transfer import BlobArrival, BlobTransfer, Transfers
-from mirror.engine.schedule import Priority
+from mirror.engine.lanes import Priority
 from mirror.engine.single_flight import SingleFlight
 from mirror.engine.slots import Slots
 from mirror.errors import IntegrityError, MirrorError, NotFound, Refused, RegistryError, Truncated

@@ -15,132 +15,10 @@ requests: 100,000 over two registries are scheduled in one to two seconds
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from enum import IntEnum
-
-from msgspec import Struct
 
 from mirror.engine.adaptive_limit import HostLimit
+from mirror.engine.lanes import RequestLane, SlotRequest
 from mirror.image.reference import Registry
-
-
-class Priority(IntEnum):
-    """What goes first: finish before you begin, or memory grows with the file."""
-
-    PUT = 0
-    COPY = 1
-    FIND = 2
-    READ = 3
-    RESOLVE = 4
-    LIST = 5
-    DELETE = 6
-
-
-# Bytes of a body that is no more than a small request.
-SMALL = 64 * 1024
-# Of so many bodies that run, one is of what lacks the least.
-_OF_EACH = 4
-
-
-class SlotRequest(Struct, eq=False):
-    """Something that waits for slots, or has them."""
-
-    priority: Priority
-    registries: tuple[Registry, ...]
-    """Where it has a request in flight, in order; twice for a copy within a registry."""
-    size: int = 0
-    """Bytes of the body that it moves; 0 for a small request."""
-    content: str = ""
-    """The blob that it moves, so that transfers of one blob start together; or empty."""
-    missing: int = 0
-    """Bytes that what it is for still lacks, this body included; 0 where that is not known."""
-    withdrawn: bool = False
-    """Whether it was given up."""
-    started: bool = False
-    near: bool = False
-    """Whether it was chosen because what it is for lacks little."""
-    lane: "_Lane | None" = None
-
-    @property
-    def is_body(self) -> bool:
-        """Whether it moves so much that it would hold up small requests."""
-        return self.size > SMALL
-
-
-class _Queue:
-    """Requests of one lane, best first by one measure; those that are gone are passed over."""
-
-    __slots__ = ("_entries",)
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[tuple[int, int, str, int], SlotRequest]] = []
-
-    def push(self, key: tuple[int, int, str, int], request: SlotRequest) -> None:
-        """Add a request; no two have the same key."""
-        heapq.heappush(self._entries, (key, request))
-
-    def first(self) -> tuple[int, int, str, int] | None:
-        """Return the key of the best that waits; None if none does."""
-        entries = self._entries
-        while entries and (entries[0][1].started or entries[0][1].withdrawn):
-            heapq.heappop(entries)
-        return entries[0][0] if entries else None
-
-    def pop(self) -> SlotRequest:
-        """Take the best out; only after `first` has found one."""
-        return heapq.heappop(self._entries)[1]
-
-
-class _Lane:
-    """Requests that need the same registries."""
-
-    __slots__ = ("_largest", "_nearest", "bodies", "near", "registries", "running", "slots")
-
-    def __init__(self, registries: tuple[Registry, ...], *, bodies: bool) -> None:
-        self.registries = registries
-        """One for each request in flight: a copy within a registry reads and writes there."""
-        self.bodies = bodies
-        self.slots = tuple(Counter(registries).items())
-        """How many requests it has in flight at once to each registry."""
-        self.running = 0
-        self.near = 0
-        """How many of those that run were chosen because what they are for lacks little."""
-        self._largest = _Queue()
-        self._nearest = _Queue()
-
-    def add(self, request: SlotRequest, sequence: int) -> None:
-        """Take a request that is ready."""
-        priority, content = request.priority, request.content
-        self._largest.push((priority, -request.size, content, sequence), request)
-        if self.bodies:
-            self._nearest.push((priority, request.missing, content, sequence), request)
-
-    def rivals(self, other: "_Lane") -> bool:
-        """Whether another lane is for copies of the same kind, to or from somewhere else."""
-        return other is not self and other.bodies is self.bodies and len(other.registries) > 1
-
-    @property
-    def waits(self) -> bool:
-        """Whether anything waits in it."""
-        return self._largest.first() is not None
-
-    def first(self) -> tuple[int, int, str, int] | None:
-        """Return the key by which lanes are compared; None if nothing waits."""
-        return self._largest.first()
-
-    def pop(self) -> SlotRequest:
-        """Take the next out.
-
-        The largest bodies are begun first, or the end would wait for them alone; but of
-        every four, one is of what lacks the least, so that images are completed all the time.
-        """
-        if self.bodies and self.near * _OF_EACH < self.running and self._nearest.first():
-            request = self._nearest.pop()
-            self.near += 1
-            request.near = True
-        else:
-            request = self._largest.pop()
-        request.started = True
-        return request
 
 
 class Schedule:
@@ -164,9 +42,9 @@ class Schedule:
         self._registries = registries
         self._requests: Counter[Registry] = Counter()
         self._bodies: Counter[Registry] = Counter()
-        self._lanes: dict[tuple[tuple[Registry, ...], bool], _Lane] = {}
-        self._lanes_of: defaultdict[Registry, list[_Lane]] = defaultdict(list)
-        self._changed: dict[_Lane, None] = {}
+        self._lanes: dict[tuple[tuple[Registry, ...], bool], RequestLane] = {}
+        self._lanes_of: defaultdict[Registry, list[RequestLane]] = defaultdict(list)
+        self._changed: dict[RequestLane, None] = {}
         self._sequence = 0
         self.grown: set[Registry] = set()
         """Registries to which more may be in flight than when this was emptied."""
@@ -210,8 +88,11 @@ class Schedule:
         return started
 
     def _start(
-        self, lanes: list[_Lane], started: list[SlotRequest], satisfied: Callable[[_Lane], bool]
-    ) -> list[_Lane]:
+        self,
+        lanes: list[RequestLane],
+        started: list[SlotRequest],
+        satisfied: Callable[[RequestLane], bool],
+    ) -> list[RequestLane]:
         """Start what there is room for, of each lane until it is satisfied; return those lanes."""
         left = []
         queue = [(lane.first(), number, lane) for number, lane in enumerate(lanes)]
@@ -279,17 +160,17 @@ class Schedule:
             self.grown.add(registry)
             self._note_room(registry)
 
-    def _lane_of(self, request: SlotRequest) -> _Lane:
+    def _lane_of(self, request: SlotRequest) -> RequestLane:
         key = request.registries, request.is_body
         return self._lanes.get(key) or self._new_lane(*key)
 
-    def _new_lane(self, registries: tuple[Registry, ...], bodies: bool) -> _Lane:
-        lane = self._lanes[registries, bodies] = _Lane(registries, bodies=bodies)
+    def _new_lane(self, registries: tuple[Registry, ...], bodies: bool) -> RequestLane:
+        lane = self._lanes[registries, bodies] = RequestLane(registries, bodies=bodies)
         for registry in set(registries):
             self._lanes_of[registry].append(lane)
         return lane
 
-    def _has_room(self, lane: _Lane) -> bool:
+    def _has_room(self, lane: RequestLane) -> bool:
         for registry, slots in lane.slots:
             limit = self.limit_of(registry)
             requests, bodies = self._requests[registry], self._bodies[registry]
@@ -305,7 +186,7 @@ class Schedule:
         busy = {one for one in self._limits if self._requests[one] or self._bodies[one]}
         return len(busy | {*lane.registries}) <= max(self._registries, len(set(lane.registries)))
 
-    def _has_its_share(self, lane: _Lane) -> bool:
+    def _has_its_share(self, lane: RequestLane) -> bool:
         """Whether a lane occupies its share of a registry where another waits for its own."""
         if len(lane.registries) == 1:
             return False  # what a registry is asked by itself goes by its priority
@@ -320,7 +201,7 @@ class Schedule:
                 return True
         return False
 
-    def _occupy(self, lane: _Lane, count: int) -> None:
+    def _occupy(self, lane: RequestLane, count: int) -> None:
         lane.running += count
         busy = self._bodies if lane.bodies else self._requests
         for registry in lane.registries:

@@ -8,7 +8,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from mirror.engine.adaptive_limit import HostLimit
-from mirror.engine.schedule import Priority, Schedule, SlotRequest
+from mirror.engine.lanes import Priority, SlotRequest
+from mirror.engine.schedule import Schedule
 from mirror.image.reference import Registry
 
 

@@ -191,6 +191,20 @@ def test_what_is_refused_together_halves_it_once() -> None:
     assert limit.size == 4
 
 
+def test_a_host_that_pushed_back_is_the_reason_even_where_nothing_waits() -> None:
+    limit = HostLimit(MOST)
+    limit.refuse(0.0)
+    for number in range(99):
+        limit.requests.answer("GET", 0.1, number / 10, waited=False)
+        limit.bodies.move(1000, 0.1, number / 10, waited=False)
+    assert (limit.requests.reason, limit.bodies.reason) == (Reason.REFUSED, Reason.REFUSED)
+
+    for number in range(99):
+        limit.requests.answer("GET", 0.1, 99 + number / 10, waited=False)
+        limit.bodies.move(1000, 0.1, 99 + number / 10, waited=False)
+    assert (limit.requests.reason, limit.bodies.reason) == (Reason.DEMAND, Reason.DEMAND)
+
+
 def test_it_does_not_grow_while_nothing_waits() -> None:
     limit = RequestLimit(MOST)
     for second in range(999):

@@ -127,6 +127,29 @@ def test_the_first_upload_to_a_registry_goes_alone_and_within_one_nothing_waits(
     assert together[0] == begun
 
 
+def test_what_is_mounted_does_not_wait_behind_bodies() -> None:
+    mounted, streamed = (Descriptor(Digest.of(name), 2**30) for name in (b"one", b"other"))
+    world, begun, together = World(), list[str](), list[int]()
+
+    async def hold(task: Task) -> None:
+        begun.append(str(task))
+        await anyio.wait_all_tasks_blocked()
+        together.append(len(begun))
+
+    async def work(run: Run) -> None:
+        run.known.missed_repository(A)
+        run.known.add_blob(B, mounted.digest)
+        async with anyio.create_task_group() as tasks:
+            for blob in (streamed, mounted):
+                tasks.start_soon(copy_blob, run, Route(S, A), blob)
+
+    world.before = hold
+    # Of two slots, bodies have one.
+    world.run(work, Options(max_per_registry=2))
+
+    assert together[0] == 2
+
+
 @pytest.mark.parametrize(
     ("source", "home", "known", "exists", "claims", "copy"),
     [

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.engine.adaptive_limit import HostLimit
-from mirror.engine.schedule import Priority, Schedule, SlotRequest
+from mirror.engine.lanes import Priority, SlotRequest
+from mirror.engine.schedule import Schedule
 from mirror.image.reference import Registry
 
 MIB = 2**20
@@ -50,30 +51,6 @@ def test_what_finishes_an_image_goes_before_what_begins_one() -> None:
     )
 
     assert names(schedule.start()) == "put read begin"
-
-
-def test_one_body_in_four_is_of_what_lacks_the_least() -> None:
-    large = [work(f"large{n}", rank=Priority.COPY, size=99 - n, missing=90) for n in range(9)]
-    small = [work(f"small{n}", rank=Priority.COPY, size=2, missing=2) for n in range(3)]
-    schedule = scheduled(*large, *small, per_registry=32)
-
-    running = schedule.start()
-    assert names(running[:8]) == "large0 small0 large1 large2 large3 small1 large4 large5"
-    schedule.finish(running[1])
-    assert names(schedule.start()) == "", "all that lacks little is under way"
-
-
-def test_a_blob_of_64_KiB_is_a_small_request() -> None:  # noqa: N802 - that is its unit
-    a = (REGISTRIES["a"],)
-    bodies = [work(str(n), rank=Priority.COPY, size=9) for n in range(9)]
-    schedule = scheduled(*bodies, per_registry=4)
-    config = Work(Priority.COPY, a, 64 * 1024, name="config")
-    schedule.add(config)
-    schedule.add(Work(Priority.COPY, a, 64 * 1024 + 1, name="body"))
-
-    started = names(schedule.start())
-    assert "config" in started
-    assert "body" not in started
 
 
 def test_equals_go_in_the_order_they_came() -> None:

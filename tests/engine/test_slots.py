@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.engine.adaptive_limit import HostLimit
-from mirror.engine.schedule import Priority, Schedule
+from mirror.engine.lanes import Priority
+from mirror.engine.schedule import Schedule
 from mirror.engine.slots import Slots
 from mirror.image.reference import Registry
 
