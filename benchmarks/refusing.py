@@ -14,7 +14,7 @@ from tests.real.test_fronts import nginx
 
 # Behind the front, so that requests are in flight there for a while.
 _FAR_AWAY = Distance(round_trip=0.05, opening=0.05)
-_FIXED = (8, 16, 32, 48)
+_FIXED = (16, 32, 48)
 _STATUS = re.compile(r'" ([0-9]{3}) ')
 _FRONT = """
 limit_conn_zone $server_name zone=all:1m;
