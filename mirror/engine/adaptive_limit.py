@@ -11,6 +11,11 @@ Pure: times are given.  See docs/decisions/0022-concurrency.md.
 import math
 from collections.abc import Hashable
 from enum import StrEnum
+from typing import Self
+
+from mirror.image.reference import Registry
+from mirror.options import Options
+from mirror.wire.known_limits import limit_at
 
 # In flight at first, and what latency alone never takes a host below: fewer bring nothing
 # near by, where the processor is what is waited for.
@@ -33,6 +38,8 @@ _TOGETHER = 1.0
 _REMEMBERED, _LONGEST = 60.0, 960.0
 # Of those that a host took when it pushed back, this share is in flight from then on.
 _BELOW = 0.9
+# Small requests to folders at once: as many as may have a file open.
+_LOCAL = 64
 # Slots that bodies leave to small requests.
 _RESERVED = 8
 # Of the growth that one more body could bring, so much must be seen for it to stay.
@@ -252,12 +259,21 @@ class HostLimit:
 
     __slots__ = ("bodies", "most", "requests")
 
-    def __init__(self, most: int, start: int = _START) -> None:
+    def __init__(self, most: int, start: int = _START, *, bodies: int | None = None) -> None:
+        """``start`` is how many of each kind are in flight at first, but for ``bodies``."""
         self.most = most
         self.requests = RequestLimit(most, start)
         # Bodies leave a quarter of all slots to small requests, which would starve behind them.
         reserved = min(_RESERVED, max(1, most // 4))
-        self.bodies = BodyLimit(max(1, most - reserved), start)
+        self.bodies = BodyLimit(max(1, most - reserved), start if bodies is None else bodies)
+
+    @classmethod
+    def of(cls, registry: Registry, options: Options) -> Self:
+        """Return that of a registry, as it is before anything was sent there."""
+        found = limit_at(registry.host, options)
+        if registry.is_local:  # folders send no answers that could be timed
+            return cls(found.most, min(found.most, _LOCAL), bodies=found.start)
+        return cls(found.most, found.start)
 
     @property
     def size(self) -> int:

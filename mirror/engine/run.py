@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Self
 
 from msgspec import Struct
@@ -25,7 +26,6 @@ from mirror.mapping.grammar import Rule
 from mirror.options import Options
 from mirror.registry.backoff import Backoff
 from mirror.registry.clients import RegistryClients
-from mirror.wire.known_limits import limit_at
 from mirror.wire.proxy import Proxies
 
 
@@ -123,11 +123,7 @@ async def opened(
 
     At destinations it logs in to read only, unless it ``writes``.
     """
-
-    def limit(registry: Registry) -> HostLimit:
-        found = limit_at(registry.host, options)
-        return HostLimit(found.most, found.start)
-
+    limit = partial(HostLimit.of, options=options)
     slots = Slots(Schedule(limit, registries=options.max_registry))
 
     def watch(event: Event) -> None:

@@ -136,8 +136,8 @@ class Schedule:
         if lane.bodies and seconds is not None:
             for registry in set(lane.registries):
                 limit = self.limit_of(registry)
-                full = self._bodies[registry] >= limit.bodies.size
                 before = limit.size
+                full = self._bodies[registry] >= limit.bodies.size or self._is_full(registry)
                 waited = full and self._waits(registry, bodies=True)
                 limit.bodies.move(request.size, seconds, now, waited=waited)
                 self._note_growth(registry, before)
@@ -147,10 +147,15 @@ class Schedule:
     def answer(self, registry: Registry, kind: str, seconds: float, now: float) -> None:
         """Note that a registry answered a small request of a kind after so many seconds."""
         limit = self.limit_of(registry)
-        full, before = self._requests[registry] >= limit.requests.size, limit.size
+        before = limit.size
+        full = self._requests[registry] >= limit.requests.size or self._is_full(registry)
         waited = full and self._waits(registry, bodies=False)
         limit.requests.answer(kind, seconds, now, waited=waited)
         self._note_growth(registry, before)
+
+    def _is_full(self, registry: Registry) -> bool:
+        in_flight = self._requests[registry] + self._bodies[registry]
+        return in_flight >= self.limit_of(registry).most
 
     def _waits(self, registry: Registry, *, bodies: bool) -> bool:
         return any(lane.waits for lane in self._lanes_of[registry] if lane.bodies is bodies)

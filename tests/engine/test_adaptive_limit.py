@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.engine.adaptive_limit import BodyLimit, HostLimit, Reason, RequestLimit
+from mirror.image.reference import Registry
+from mirror.options import Options
 
 MOST = 128
 
@@ -279,6 +281,24 @@ def test_bodies_leave_slots_to_small_requests(most: int, bodies: int) -> None:
 
     assert limit.bodies.size == bodies
     assert limit.requests.size == min(8, most)
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "expected"),
+    [
+        ("registry.example.com", Options(), (128, 8, 8)),
+        ("docker.io", Options(), (32, 4, 4)),
+        ("registry.example.com", Options(max_per_registry=4), (4, 4, 3)),
+        ("oci:", Options(), (128, 64, 8)),
+        ("oci:", Options(max_per_registry=2), (2, 2, 1)),
+    ],
+)
+def test_it_begins_with_what_is_known_of_a_registry(
+    host: str, options: Options, expected: tuple[int, int, int]
+) -> None:
+    limit = HostLimit.of(Registry(host), options)
+
+    assert (limit.most, limit.requests.size, limit.bodies.size) == expected
 
 
 _moments = st.floats(1e-4, 100)
