@@ -123,6 +123,12 @@ class RequestLane:
         """Return the key by which lanes are compared; None if nothing waits."""
         return self._largest.first()
 
+    @property
+    def next_content(self) -> str:
+        """The blob of the largest body that waits; empty if there is none."""
+        key = self.first() if self.bodies else None
+        return key[2] if key is not None else ""
+
     def pop(self) -> SlotRequest:
         """Take the next out.
 

@@ -84,7 +84,7 @@ class Schedule:
         self._changed.clear()
         # Each lane has its share first, and then whatever the others leave.
         left = self._start(lanes, started, self._has_its_share)
-        self._start(left, started, lambda _: False)
+        self._start(left, started, self._goes_alone)
         return started
 
     def _start(
@@ -203,6 +203,22 @@ class Schedule:
             limit = self.limit_of(registry)
             slots = limit.bodies.size if lane.bodies else limit.requests.size
             if rivals and lane.running >= max(1, slots // (rivals + 1)):
+                return True
+        return False
+
+    def _goes_alone(self, lane: RequestLane) -> bool:
+        """Whether others that bring the same from the same source could not start with the next.
+
+        They would come too late to share its reading.
+        """
+        content = lane.next_content
+        if not content:
+            return False
+        for registry in lane.registries:
+            bodies, limit = self._bodies[registry], self.limit_of(registry)
+            lanes = self._lanes_of[registry]
+            others = sum(lane.rivals(other) and other.next_content == content for other in lanes)
+            if others and _over(bodies, 1 + others, limit.bodies.size):
                 return True
         return False
 

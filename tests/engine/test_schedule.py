@@ -12,7 +12,7 @@ from mirror.engine.schedule import Schedule
 from mirror.image.reference import Registry
 
 MIB = 2**20
-REGISTRIES = {name: Registry(name) for name in "abc"}
+REGISTRIES = {name: Registry(name) for name in "abcd"}
 
 
 class Work(SlotRequest, eq=False):
@@ -241,6 +241,23 @@ def test_a_share_that_nobody_wants_is_everybodys() -> None:
 
     assert len(started) == 12
     assert {"c0", "c1"} < set(started)
+
+
+def test_what_goes_to_several_places_starts_everywhere_at_once_or_waits() -> None:
+    blobs = [
+        work(f"{content}{there}", on=f"a{there}", rank=Priority.COPY, size=1, content=content)
+        for content in "xyz"
+        for there in "bcd"
+    ]
+    schedule = Schedule(lambda _: HostLimit(128))
+    for blob in blobs:
+        schedule.add(blob)
+
+    # Of eight bodies at the source, two would be of a blob that goes to three places.
+    assert names(schedule.start()) == "xb xc xd yb yc yd"
+    for blob in blobs[:3]:
+        schedule.finish(blob)
+    assert names(schedule.start()) == "zb zc zd"
 
 
 def test_a_slot_is_lent_only_where_nobody_waits_for_it() -> None:

@@ -239,3 +239,23 @@ async def test_who_waits_for_a_turn_waits_for_a_host_that_pushes_back_too() -> N
 
     assert len(asked) == 5
     assert min(asked[1:]) >= asked[0] + 60
+
+
+async def test_answers_are_timed_but_those_with_blobs_or_from_elsewhere() -> None:
+    answers = [Reply(200, "x"), Reply(404, "x"), Reply(200, "x"), Reply(200, "x", redirected=True)]
+
+    @asynccontextmanager
+    async def send(request: Request) -> AsyncIterator[Reply]:
+        yield answers.pop(0)
+
+    watch = Watch([])
+    retrying = Retrying(send, Hurry().backoff(3), watch)
+    requests = [
+        Request("GET", "/v2/a"), Request("HEAD", "/v2/b"),
+        Request("GET", "/v2/blob", blob=True), Request("GET", "/v2/moved"),
+    ]  # fmt: skip
+    for request in requests:
+        async with retrying.send(request):
+            pass
+
+    assert watch.answers == ["GET /v2/a", "HEAD /v2/b"]
