@@ -38,6 +38,9 @@ _TOGETHER = 1.0
 _REMEMBERED, _LONGEST = 60.0, 960.0
 # Of those that a host took when it pushed back, this share is in flight from then on.
 _BELOW = 0.9
+# Bodies in flight at first: a number that two, three and four destinations divide evenly, so that
+# a blob starts to all of them at once and is read once (docs/decisions/0008-one-reading.md).
+_BODIES = 12
 # Small requests to folders at once: as many as may have a file open.
 _LOCAL = 64
 # Slots that bodies leave to small requests.
@@ -271,9 +274,10 @@ class HostLimit:
     def of(cls, registry: Registry, options: Options) -> Self:
         """Return that of a registry, as it is before anything was sent there."""
         found = limit_at(registry.host, options)
+        bodies = min(found.most, _BODIES) if found.start >= _START else found.start
         if registry.is_local:  # folders send no answers that could be timed
-            return cls(found.most, min(found.most, _LOCAL), bodies=found.start)
-        return cls(found.most, found.start)
+            return cls(found.most, min(found.most, _LOCAL), bodies=bodies)
+        return cls(found.most, found.start, bodies=bodies)
 
     @property
     def size(self) -> int:

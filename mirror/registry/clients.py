@@ -187,7 +187,7 @@ class RegistryClients:
         return login
 
     def _open_ahead(self, transport: Transport, url: str, count: int) -> None:
-        for _ in range(count):
+        for _ in range(transport.lacks(url, count)):
             self._tasks.start_soon(transport.open_ahead, url, count)
 
     def _endpoint(self, registry: Registry, side: Side) -> tuple[Endpoint, Tokens]:

@@ -8,6 +8,7 @@ connection first, to open one without sending anything, and to send nothing twic
 
 import asyncio
 from collections import defaultdict
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -70,9 +71,10 @@ class Connector(aiohttp.TCPConnector):
             waiting.rotate(1)
         return await super()._get(key, traces)
 
-    def open_to(self, authority: str) -> int:
-        """How many connections to a host stand, in use or not."""
-        return sum(one.is_connected() for one in self._known.get(authority, ()))
+    def open_to(self, authority: str, most: int) -> int:
+        """How many connections to a host stand, in use or not; ``most`` if there are more."""
+        standing = (1 for one in self._known.get(authority, ()) if one.is_connected())
+        return sum(islice(standing, most))
 
     def reused(self) -> bool:
         """Whether the last connection of the task that runs had been used before."""

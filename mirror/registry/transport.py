@@ -92,6 +92,12 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
+    def lacks(self, url: str, count: int) -> int:
+        """How many connections to an origin are missing of so many, those under way not counted."""
+        place = URL(url, encoded=True).raw_authority
+        wanted = count - self._opening[place]
+        return max(0, wanted - self._connector.open_to(place, max(0, wanted)))
+
     async def open_ahead(self, url: str, count: int) -> None:
         """Open a connection to an origin, unless so many stand, those in use included.
 
@@ -100,7 +106,7 @@ class Transport:
         assert self._session is not None, "a transport is entered before it is used"
         origin = URL(url, encoded=True)
         place = origin.raw_authority
-        if self._connector.open_to(place) + self._opening[place] >= count:
+        if not self.lacks(url, count):
             return
         self._opening[place] += 1
         try:

@@ -95,7 +95,9 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(
     copied = json.loads(mirror(*words, "-o", "json").out)
 
     assert f"{catalog}/shop/cart:1.0 -> {empty}/a:1.0" in planned.out
-    assert f"{empty}: at once 8 requests (nothing waited), 8 bodies (nothing waited)" in planned.err
+    assert (
+        f"{empty}: at once 8 requests (nothing waited), 12 bodies (nothing waited)" in planned.err
+    )
     assert int(row.split()[1]) == copied["summary"]["requests"][empty]
     assert int(row.split()[4]) == copied["summary"]["blobs_copied"]
 

@@ -286,10 +286,10 @@ def test_bodies_leave_slots_to_small_requests(most: int, bodies: int) -> None:
 @pytest.mark.parametrize(
     ("host", "options", "expected"),
     [
-        ("registry.example.com", Options(), (128, 8, 8)),
+        ("registry.example.com", Options(), (128, 8, 12)),
         ("docker.io", Options(), (32, 4, 4)),
         ("registry.example.com", Options(max_per_registry=4), (4, 4, 3)),
-        ("oci:", Options(), (128, 64, 8)),
+        ("oci:", Options(), (128, 64, 12)),
         ("oci:", Options(max_per_registry=2), (2, 2, 1)),
     ],
 )

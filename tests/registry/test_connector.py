@@ -46,7 +46,7 @@ class Caller:
 
     @property
     def open(self) -> int:
-        return self.connector.open_to(self.registry.host)
+        return self.connector.open_to(self.registry.host, 99)
 
 
 @pytest.fixture
