@@ -8,7 +8,7 @@ Nothing here ever shows a secret.  containers-auth.json(5); docker's config.json
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +35,9 @@ class Credential(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Credential(username={self.username!r})"  # and none of its secrets
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("username", self.username)]
 
     @property
     def basic(self) -> str:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import anyio
@@ -50,6 +51,9 @@ class Token(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Token(received={self.received}, life={self.life})"  # and not what it says
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("received", self.received), ("life", self.life)]
 
     def fresh(self, now: float) -> bool:
         """Whether it will last for the next request."""

@@ -7,6 +7,7 @@ option takes ``@FILE`` in its place, and its environment variable.
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -28,6 +29,9 @@ class Access(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Access(authfile={self.authfile!r})"  # and none of its secrets
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("authfile", self.authfile)]
 
     def keychain(self) -> Keychain:
         """Open the places where credentials are; raise UsageError for what cannot be read."""

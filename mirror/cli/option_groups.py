@@ -92,6 +92,9 @@ class Shared(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "Shared(...)"  # there are passwords among them
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
     def options(self, **more: Any) -> Options:
         """Return what the run is asked for, with what else the command knows."""
         rate, deadline, chunk = self.limit_rate, self.deadline, self.chunk_size

@@ -29,15 +29,15 @@ _QUICK, _TOLERANCE = 2.0, 4.0
 _SLOW, _SLOWER = 1.0, 10.0
 # In flight even then.
 _BUSY = 4
-# Seconds for which a best time is believed; then half as many are in flight for one round, to
-# see it anew.
-_BELIEVED = 10.0
+# Seconds for which a best time is believed; then this share is in flight for one round, to see it
+# anew: less than 1 / _TOLERANCE, or our own queue would be in it, and the limit creep up.
+_BELIEVED, _PROBE = 10.0, 1 / 8
 # Seconds in which several refusals count as one: these requests were in flight together.
 _TOGETHER = 1.0
 # Seconds for which a host is believed to take no more than it took; doubled with every refusal.
 _REMEMBERED, _LONGEST = 60.0, 960.0
 # Of those that a host took when it pushed back, this share is in flight from then on.
-_BELOW = 0.9
+_BELOW = 0.95
 # Bodies in flight at first: a number that two, three and four destinations divide evenly, so that
 # a blob starts to all of them at once and is read once (docs/decisions/0008-one-reading.md).
 _BODIES = 12
@@ -74,16 +74,18 @@ class _Ceiling:
         self._lasts = -math.inf
         self._seconds = _REMEMBERED
 
-    def refuse(self, in_flight: float, now: float) -> bool:
+    def refuse(self, in_flight: float, now: float, *, together: bool = False) -> bool:
         """Note a refusal; return whether it is the first of those that belong together.
 
+        Those within a second do, and those of which it is known.
         Of those that were in flight together, the refused ones were too many.
         """
-        if together := now - self._refused_at < _TOGETHER:
+        together = together or now - self._refused_at < _TOGETHER
+        if together:
             self._refused += 1
         else:
-            if now < self._lasts:
-                self._seconds = min(_LONGEST, self._seconds * 2)
+            again = now < self._lasts
+            self._seconds = min(_LONGEST, self._seconds * 2) if again else _REMEMBERED
             self._in_flight, self._refused = in_flight, 1
             self._refused_at, self._lasts = now, now + self._seconds
         taken = max(self._in_flight / 2, self._in_flight - self._refused)
@@ -105,8 +107,8 @@ class RequestLimit:
     """The small requests in flight to a host, by latency; at most ``most`` and at least one."""
 
     __slots__ = (
-        "_before_probe", "_best", "_best_before", "_ceiling", "_doubling", "_most", "_next_probe",
-        "_ratios", "_size", "_waited", "reason",
+        "_before_probe", "_best", "_best_before", "_ceiling", "_doubling", "_in_flight_before",
+        "_most", "_next_probe", "_ratios", "_size", "_waited", "reason",
     )  # fmt: skip
 
     def __init__(self, most: int, start: int = _START) -> None:
@@ -119,6 +121,8 @@ class RequestLimit:
         self._best_before: dict[Hashable, float] = {}
         self._next_probe = math.inf
         self._before_probe: float | None = None
+        self._in_flight_before = 0
+        """Answers that are still to come to what was sent before the limit was lowered."""
         self._ratios: list[float] = []
         self._waited = False
 
@@ -129,7 +133,10 @@ class RequestLimit:
 
     def refuse(self, now: float) -> None:
         """Halve the limit after the host pushed back, once for all requests that were in flight."""
-        if self._ceiling.refuse(self._before_probe or self._size, now):
+        before, still = self._before_probe or self._size, self._in_flight_before > 0
+        self._in_flight_before = max(0, self._in_flight_before - 1)
+        if self._ceiling.refuse(before, now, together=still):
+            self._in_flight_before = int(before) - 1
             self._size, self._before_probe = max(1.0, self._size / 2), None
             self._doubling, self.reason = False, Reason.REFUSED
             self._begin_round()
@@ -140,6 +147,9 @@ class RequestLimit:
         Kinds are compared with themselves only: what a registry writes takes longer than
         what it reads.
         """
+        if self._in_flight_before:
+            self._in_flight_before -= 1
+            return  # it was sent while more were in flight, and has queued behind them
         if self._next_probe == math.inf:
             self._next_probe = now + _BELIEVED
         best = self._best[kind] = min(seconds, self._best.get(kind, math.inf))
@@ -158,7 +168,8 @@ class RequestLimit:
         elif now >= self._next_probe:
             self._next_probe = now + _BELIEVED
             self._best_before, self._best = self._best, {}
-            self._before_probe, self._size = self._size, max(1.0, self._size / 2)
+            self._in_flight_before = self.size
+            self._before_probe, self._size = self._size, max(1.0, self._size * _PROBE)
         else:
             self._adjust(ratio, seconds, now, waited=waited)
 

@@ -105,13 +105,14 @@ async def copy_missing_blob(
         async with run.slots.hold(
             Priority.COPY, route.source.registry, registry, size=size, content=blob.digest.hex,
             missing=missing,
-        ):  # fmt: skip
+        ) as slot:  # fmt: skip
             current_effort().begin()
             # What is known now decides: it may have come to the registry meanwhile.
             origin = mount_source()
             if shared and origin in (None, destination) and run.peers is not None:
                 origin = await run.peers.claim(registry, blob) or origin
             arrival = await run.destination.copy_blob(route.source, destination, blob, origin)
+            slot.moved = arrival.landing is Landing.COPIED and run.destination.writes
         if arrival.refused is not None:
             run.known.mount_refused(destination, arrival.refused)
         if arrival.landing is Landing.COPIED:

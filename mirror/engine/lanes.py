@@ -29,6 +29,8 @@ SMALL = 64 * 1024
 # Of so many bodies that run, one is of what lacks the least, if that is so many times less than
 # what the largest is for lacks.
 _OF_EACH, _MUCH_LESS = 4, 4
+# Entries of a heap, at least, before those are taken out that are gone.
+_CROWDED = 1024
 
 
 class SlotRequest(Struct, eq=False):
@@ -51,6 +53,11 @@ class SlotRequest(Struct, eq=False):
     lane: "RequestLane | None" = None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it waits no more."""
+        return self.started or self.withdrawn
+
+    @property
     def is_body(self) -> bool:
         """Whether it moves so much that it would hold up small requests."""
         return self.size > SMALL
@@ -59,19 +66,25 @@ class SlotRequest(Struct, eq=False):
 class _Queue:
     """Requests of one lane, best first by one measure; those that are gone are passed over."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_crowded", "_entries")
 
     def __init__(self) -> None:
         self._entries: list[tuple[tuple[int, int, str, int], SlotRequest]] = []
+        self._crowded = _CROWDED
 
     def push(self, key: tuple[int, int, str, int], request: SlotRequest) -> None:
         """Add a request; no two have the same key."""
         heapq.heappush(self._entries, (key, request))
+        if len(self._entries) >= self._crowded:
+            # What went by another measure would stay for ever, deep in the heap.
+            self._entries = [one for one in self._entries if not one[1].is_gone]
+            heapq.heapify(self._entries)
+            self._crowded = max(_CROWDED, 2 * len(self._entries))
 
     def first(self) -> tuple[int, int, str, int] | None:
         """Return the key of the best that waits; None if none does."""
         entries = self._entries
-        while entries and (entries[0][1].started or entries[0][1].withdrawn):
+        while entries and entries[0][1].is_gone:
             heapq.heappop(entries)
         return entries[0][0] if entries else None
 

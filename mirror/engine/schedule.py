@@ -138,7 +138,7 @@ class Schedule:
                 limit = self.limit_of(registry)
                 before = limit.size
                 full = self._bodies[registry] >= limit.bodies.size or self._is_full(registry)
-                waited = full and self._waits(registry, bodies=True)
+                waited = (full and self._waits(registry, bodies=True)) or self._is_cramped(registry)
                 limit.bodies.move(request.size, seconds, now, waited=waited)
                 self._note_growth(registry, before)
         lane.near -= request.near
@@ -152,6 +152,10 @@ class Schedule:
         waited = full and self._waits(registry, bodies=False)
         limit.requests.answer(kind, seconds, now, waited=waited)
         self._note_growth(registry, before)
+
+    def _is_cramped(self, registry: Registry) -> bool:
+        """Whether bodies wait for more slots than are left, since they have to start together."""
+        return any(self._goes_alone(lane) for lane in self._lanes_of[registry] if lane.bodies)
 
     def _is_full(self, registry: Registry) -> bool:
         in_flight = self._requests[registry] + self._bodies[registry]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Set
 from types import TracebackType
+from typing import Self
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -109,16 +110,19 @@ class Slots:
 class _Hold:
     """Slots that are held as long as the block lasts."""
 
-    __slots__ = ("_began", "_request", "_slots")
+    __slots__ = ("_began", "_request", "_slots", "moved")
 
     def __init__(self, slots: Slots, request: SlotRequest) -> None:
         self._slots = slots
         self._request = request
         self._began = 0.0
+        self.moved = True
+        """Whether its body was moved, so that the time says how fast that goes."""
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         await self._slots.take(self._request)
         self._began = time.monotonic()
+        return self
 
     async def __aexit__(
         self,
@@ -126,5 +130,6 @@ class _Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        seconds = time.monotonic() - self._began if error is None else None
+        timed = error is None and self.moved
+        seconds = time.monotonic() - self._began if timed else None
         self._slots.finish(self._request, seconds)

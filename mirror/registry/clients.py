@@ -223,12 +223,12 @@ class _Host:
         self._emit = emit
         self._slots = slots
 
-    def answered(self, request: Request, seconds: float) -> None:
+    def answered(self, request: Request, status: int, seconds: float) -> None:
         """See `mirror.registry.retrying.HostObserver`."""
         # Opening a connection takes longer than an answer, and says nothing of the host.
         if self._slots is not None and self._transport.reused():
-            kind = f"{request.method} manifest" if "/manifests/" in request.url else request.method
-            self._slots.answered(self._registry, kind, seconds)
+            noun = "manifest" if "/manifests/" in request.url else ""
+            self._slots.answered(self._registry, f"{request.method} {noun} {status}", seconds)
 
     def throttled(self, seconds: float, status: int) -> None:
         """See `mirror.registry.retrying.HostObserver`."""

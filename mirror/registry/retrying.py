@@ -7,6 +7,7 @@ dead is not waited for by each request in turn.
 
 import time
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from types import TracebackType
 from typing import Protocol
 
@@ -26,8 +27,11 @@ _DROPPED_LIMIT = 3
 class HostObserver(Protocol):
     """Sees how a host takes what is sent to it."""
 
-    def answered(self, request: Request, seconds: float) -> None:
-        """Note that a request was answered, after so many seconds."""
+    def answered(self, request: Request, status: int, seconds: float) -> None:
+        """Note that a request was answered with a status, after so many seconds.
+
+        Refusals are not told: a front gives them at once, and says nothing of the host.
+        """
         ...
 
     def throttled(self, seconds: float, status: int) -> None:
@@ -84,8 +88,8 @@ class Retrying:
                     raise final from error.__cause__
             else:
                 self._health.answered()
-                if self._observer is not None and not (request.blob or reply.redirected):
-                    self._observer.answered(request, time.monotonic() - began)
+                if self._observer is not None and _is_of_host(request, reply):
+                    self._observer.answered(request, reply.status, time.monotonic() - began)
                 if reply.status < 400 or (seconds := self._wait_after(reply, attempt)) is None:
                     if attempt.number > 1:
                         reply = replace(reply, attempts=attempt.number)
@@ -148,6 +152,12 @@ class Retrying:
             return False
         attempt.failures += 1
         return True
+
+
+def _is_of_host(request: Request, reply: Reply) -> bool:
+    """Whether the time that an answer took says how busy the host is."""
+    answered = reply.status < HTTPStatus.BAD_REQUEST or reply.status == HTTPStatus.NOT_FOUND
+    return answered and not (request.blob or reply.redirected)
 
 
 class _Retried:

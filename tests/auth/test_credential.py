@@ -6,8 +6,13 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
+from rich.pretty import pretty_repr
 
 from mirror.auth.credential import HUB_KEY, AuthFile, Credential, Helper
+from mirror.auth.token import Token
+from mirror.cli.credential_options import Access
+from mirror.cli.option_groups import Shared
 from mirror.errors import UsageError
 from mirror.image.reference import Repository
 
@@ -136,3 +141,18 @@ def test_no_bytes_fail_otherwise_than_with_a_usage_error(content: bytes) -> None
         AuthFile("f", content).find(Repository.parse("quay.io/a"))
     except UsageError:
         return
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        Credential("robot", "hunter2", "hunter2", "hunter2"),
+        Token("hunter2", (), 1.0, 60.0),
+        Access(source_credentials="hunter2", destination_token="hunter2"),
+        Shared(src_creds="hunter2", dest_creds="hunter2", src_registry_token="hunter2"),
+    ],
+)
+def test_nothing_that_is_printed_shows_a_secret(secret: Struct) -> None:
+    assert "hunter2" not in repr(secret)
+    assert "hunter2" not in pretty_repr(secret)
+    assert "hunter2" not in repr([secret, {"key": secret}])

@@ -172,25 +172,46 @@ def test_two_runs_that_share_a_host_share_it_fairly() -> None:
 
 
 def test_it_is_never_stuck_at_one() -> None:
-    limit = RequestLimit(MOST)
-    for second in range(0, 20, 2):
-        limit.refuse(float(second))
-    assert limit.size == 1
+    limit, now = RequestLimit(MOST), 0.0
+    while limit.size > 1:
+        now += 2
+        limit.refuse(now)
+    assert now < 60
 
-    now = 20.0
+    refused_at = now
     while limit.size < 32:
         now += 0.1
         limit.answer("GET", 0.1, now, waited=True)
-        assert now < 4000, "it takes the ceiling a while to be forgotten"
+        assert now < refused_at + 300, "what was refused is forgotten after some minutes"
 
 
-def test_what_is_refused_together_halves_it_once() -> None:
+def test_what_was_in_flight_together_halves_it_once_however_long_that_takes() -> None:
     limit = RequestLimit(16, start=16)
-    for now in (5.0, 5.1, 5.9):
-        limit.refuse(now)
+    for number in range(16):
+        limit.refuse(5.0 + number / 4)
     assert limit.size == 8
-    limit.refuse(6.1)
+
+    limit.refuse(10.0)
     assert limit.size == 4
+
+
+def test_the_best_time_is_not_seen_through_our_own_queue() -> None:
+    limit = RequestLimit(MOST)
+    (found,) = watched(HOSTS["one that queues"](), limit, seconds=300)
+
+    assert limit.size <= 64
+    assert found.slowest < 0.2
+
+
+def test_a_refusal_long_after_another_is_remembered_for_a_minute_again() -> None:
+    limit, now = RequestLimit(MOST, start=64), 0.0
+    for _ in range(5):
+        before = limit.size
+        limit.refuse(now)
+        for _ in range(7000):
+            now += 0.01
+            limit.answer("GET", 0.1, now, waited=True)
+        assert limit.size >= before
 
 
 def test_a_host_that_pushed_back_is_the_reason_even_where_nothing_waits() -> None:

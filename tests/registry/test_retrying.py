@@ -58,7 +58,7 @@ class Watch:
         self.paused = paused
         self.answers: list[str] = []
 
-    def answered(self, request: Request, seconds: float) -> None:
+    def answered(self, request: Request, status: int, seconds: float) -> None:
         assert seconds >= 0
         self.answers.append(str(request))
 
@@ -242,7 +242,10 @@ async def test_who_waits_for_a_turn_waits_for_a_host_that_pushes_back_too() -> N
 
 
 async def test_answers_are_timed_but_those_with_blobs_or_from_elsewhere() -> None:
-    answers = [Reply(200, "x"), Reply(404, "x"), Reply(200, "x"), Reply(200, "x", redirected=True)]
+    answers = [
+        Reply(200, "x"), Reply(404, "x"), Reply(200, "x"), Reply(200, "x", redirected=True),
+        Reply(403, "x"),
+    ]  # fmt: skip
 
     @asynccontextmanager
     async def send(request: Request) -> AsyncIterator[Reply]:
@@ -253,6 +256,7 @@ async def test_answers_are_timed_but_those_with_blobs_or_from_elsewhere() -> Non
     requests = [
         Request("GET", "/v2/a"), Request("HEAD", "/v2/b"),
         Request("GET", "/v2/blob", blob=True), Request("GET", "/v2/moved"),
+        Request("GET", "/v2/secret"),
     ]  # fmt: skip
     for request in requests:
         async with retrying.send(request):
