@@ -5,9 +5,10 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks.peers import MIRROR, Floor, Peer, present
+from benchmarks.measure import Failed
+from benchmarks.peers import MIRROR, Floor, Peer, present, row_of
 from benchmarks.registries import compare, fill, fresh, put_image, workplace
-from benchmarks.results import Finding, Row, against, against_best
+from benchmarks.results import Finding, against, against_best
 from benchmarks.way import Distance
 
 _MIB = 1024 * 1024
@@ -28,12 +29,14 @@ def findings(rounds: int) -> Iterator[Finding]:
             peers = present() if seconds < 0.1 else [MIRROR]
             tools: list[Peer] = [*peers, *([floor] if floor.present else [])]
             rows = compare(tools, rounds, images, origin, folder, distance=away)
-            checks = against(rows[0], _floor(rows), wall=wall, cpu=2.5 if not seconds else 99)
+            checks = against(
+                rows[0], row_of(Floor, rows), wall=wall, cpu=2.5 if not seconds else 99
+            )
             others = [row for row in rows if row.tool != floor.name]
             where = f"over {seconds * 1000:.0f} ms" if seconds else "near by"
             yield Finding(
                 name, f"fresh catalog {where}: {title}", rows,
-                [*checks[: 1 + (not seconds)], *against_best(others, wall=0.7)],
+                [*checks, *against_best(others, wall=0.7)],
             )  # fmt: skip
 
 
@@ -50,7 +53,7 @@ def unchanged(rounds: int) -> Iterator[Finding]:
         tools = [tool for tool in present() if tool.name in ("mirror", "regsync")]
         tools += [floor] if floor.present else []
         rows = compare(tools, rounds, images, origin, folder, target=target)
-        checks = against(rows[0], _floor(rows), wall=1.15)
+        checks = against(rows[0], row_of(Floor, rows), wall=1.15)
         yield Finding("unchanged", "2000 unchanged tags", rows, checks)
 
 
@@ -86,8 +89,6 @@ def _half_and_whole(lines: str, count: int) -> tuple[float, float]:
             tagged += "@" not in line
             if not half and tagged >= count / 2:
                 half = time.perf_counter() - began
+    if process.returncode:
+        raise Failed(f"the copy ended with {process.returncode}")
     return half, time.perf_counter() - began
-
-
-def _floor(rows: list[Row]) -> Row | None:
-    return next((row for row in rows if row.tool == Floor.name), None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks.measure import Command
+from benchmarks.results import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +172,8 @@ PEERS: tuple[Peer, ...] = (Skopeo(), Crane(), Regctl(), Regsync(), Oc())
 def present() -> list[Peer]:
     """Ours, and the others that are on PATH."""
     return [MIRROR, *(peer for peer in PEERS if peer.present)]
+
+
+def row_of(tool: type[Peer], rows: Sequence[Row]) -> Row | None:
+    """Return what a tool came to; None if it was not there."""
+    return next((row for row in rows if row.tool == tool.name), None)

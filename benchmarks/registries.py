@@ -6,7 +6,6 @@ import re
 import shutil
 import ssl
 import tempfile
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from benchmarks.measure import measured
 from benchmarks.peers import Job, Peer
 from benchmarks.results import Row
 from benchmarks.way import Distance, away
-from tests.real.conftest import RealRegistry, running
+from tests.real.conftest import RealRegistry, running, skopeo
 from tests.real.pusher import OCI, Descriptor, Pusher, layer
 
 NEEDED = ("docker-registry", "skopeo")
@@ -131,19 +130,9 @@ def fill(
 
 def layers_of(origin: RealRegistry, image: str) -> list[str]:
     """Return the digests of the layers of an image of one platform."""
-    path, _, tag = image.partition(":")
-    scheme = "https" if origin.context else "http"
-
-    def manifest(reference: str) -> dict[str, list[dict[str, str]]]:
-        url = f"{scheme}://{origin.host}/v2/{path}/manifests/{reference}"
-        accept = {"Accept": f"{OCI}.index.v1+json, {OCI}.manifest.v1+json"}
-        request = urllib.request.Request(url, headers=accept)  # noqa: S310 - on loopback
-        with urllib.request.urlopen(request, context=origin.context) as answer:  # noqa: S310
-            found: dict[str, list[dict[str, str]]] = json.load(answer)
-            return found
-
-    (child,) = manifest(tag)["manifests"]
-    return [layer["digest"] for layer in manifest(child["digest"])["layers"]]
+    said = skopeo("inspect", "--tls-verify=false", f"docker://{origin.host}/{image}")
+    layers: list[str] = json.loads(said)["Layers"]
+    return layers
 
 
 def put_image(origin: RealRegistry, name: str, sizes: list[int], platforms: int = 1) -> str:

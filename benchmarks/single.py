@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 from benchmarks.measure import Command
-from benchmarks.peers import MIRROR, Job, Mirror, Peer, present
+from benchmarks.peers import MIRROR, Job, Mirror, Peer, present, row_of
 from benchmarks.registries import compare, fresh, layers_of, put_image, workplace
 from benchmarks.results import Check, Finding, against, against_best
 from benchmarks.way import Distance
@@ -52,7 +52,9 @@ class _Pipes(Peer):
             f'application/octet-stream\' "$at&digest={layer}") &\n'
             for layer in self._layers
         )
-        return Command(["sh", "-c", script + "wait"])
+        # What failed on the way is missing now, and must not count as fast.
+        arrived = " && ".join(f"curl -sfkI {there}/{layer}" for layer in self._layers)
+        return Command(["sh", "-c", f"{script}wait; {arrived}"])
 
 
 def large(rounds: int) -> Iterator[Finding]:
@@ -62,10 +64,12 @@ def large(rounds: int) -> Iterator[Finding]:
         with workplace() as folder, fresh(folder, "origin", tls=tls) as origin:
             image = put_image(origin, "big", [256 * _MIB] * 4)
             pipes = _Pipes(layers_of(origin, image))
-            rows = compare([*present(), pipes], rounds, [image], origin, folder)
+            tools: list[Peer] = [*present(), *([pipes] if pipes.present else [])]
+            rows = compare(tools, rounds, [image], origin, folder)
             memory = Check("peak MiB", rows[0].memory / _MIB, 80)
-            checks = against(rows[0], rows[-1], wall=1.03)
-            checks += [*against_best(rows[:-1], wall=1.05, cpu=1.3), memory]
+            checks = against(rows[0], row_of(_Pipes, rows), wall=1.03)
+            others = [row for row in rows if row.tool != pipes.name]
+            checks += [*against_best(others, wall=1.05, cpu=1.3), memory]
             title = f"one image of 1 GiB in four layers, {scheme}"
             yield Finding(f"large-{scheme}", title, rows, checks)
 

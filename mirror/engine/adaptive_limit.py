@@ -21,7 +21,7 @@ from mirror.wire.known_limits import limit_at
 # near by, where the processor is what is waited for.
 _START, _STEADY = 8, 32
 # Of the answers of a round, this share is faster than the one that speaks for the round:
-# the slower ones opened a connection or were larger.
+# the slower ones were larger, or met a worker that was busy.
 _FASTER = 0.25
 # Doubling ends when answers take so many times the best; in the long run they may take this many.
 _QUICK, _TOLERANCE = 2.0, 4.0
