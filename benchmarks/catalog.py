@@ -29,9 +29,8 @@ def findings(rounds: int) -> Iterator[Finding]:
             peers = present() if seconds < 0.1 else [MIRROR]
             tools: list[Peer] = [*peers, *([floor] if floor.present else [])]
             rows = compare(tools, rounds, images, origin, folder, distance=away)
-            checks = against(
-                rows[0], row_of(Floor, rows), wall=wall, cpu=2.5 if not seconds else 99
-            )
+            targets = {"wall": wall} if seconds else {"wall": wall, "cpu": 2.5}
+            checks = against(rows[0], row_of(Floor, rows), **targets)
             others = [row for row in rows if row.tool != floor.name]
             where = f"over {seconds * 1000:.0f} ms" if seconds else "near by"
             yield Finding(
